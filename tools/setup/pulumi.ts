@@ -1,0 +1,96 @@
+import { copyFileSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Log } from "../../src/core/log.ts";
+import { download } from "./download.ts";
+import { withSeconds } from "./progress.mjs";
+import { ensureTool, type Installed, isNewEnough, output, type Tool, which } from "./tool.ts";
+
+/** The CLI that is installed, and the oldest that is taken from the PATH. The same as @pulumi/pulumi in package.json. */
+export const pulumiVersion = "3.259.0";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const executables = ["pulumi", "pulumi-language-nodejs"];
+// Otherwise the CLI asks the vendor for a newer version, which takes seconds where that is out of reach.
+const quiet = { PULUMI_SKIP_UPDATE_CHECK: "1" };
+
+/**
+ * The Pulumi CLI and its Node language host: from the PATH when new enough, else from the cache, else the official
+ * archive, else built from their Go modules (once, about 5 minutes on 2 cores). The second call does nothing.
+ * @throws CloreError `setup.no-pulumi` with what was tried and where to get it
+ * @example const { dir } = await ensurePulumi({ log }); env.PATH = `${dir}:${env.PATH}`
+ */
+export function ensurePulumi(options: { log: Log; cache?: string }): Promise<Installed> {
+  return ensureTool(pulumi, options);
+}
+
+/** The folder of a new enough `pulumi` with its language host, both on `path`. */
+export async function pulumiOnPath(path?: string): Promise<{ dir: string; version: string } | undefined> {
+  const [cli, language] = executables.map((name) => which(name, path));
+  if (!cli || !language) return undefined;
+  const version = (await output(cli, ["version"], { env: quiet }).catch(() => "")).trim().replace(/^v/, "");
+  return isNewEnough(version, pulumiVersion) ? { dir: dirname(cli), version } : undefined;
+}
+
+const pulumi: Tool = {
+  name: "pulumi",
+  version: pulumiVersion,
+  executables,
+  onPath: () => pulumiOnPath(),
+  async verify(dir) {
+    const seen = (await output(join(dir, "pulumi"), ["version"], { env: quiet })).trim();
+    if (seen !== `v${pulumiVersion}`) throw new Error(`what was installed calls itself ${seen}`);
+  },
+  sources: [
+    { how: "download", install: installArchive },
+    { how: "go", install: buildWithGo },
+  ],
+  missing: {
+    code: "setup.no-pulumi",
+    hint: `install the Pulumi CLI ${pulumiVersion} or newer (https://www.pulumi.com/docs/install/), or Go 1.25.11 or newer (https://go.dev/dl/) and run this again`,
+  },
+};
+
+async function installArchive(into: string, log: Log): Promise<void> {
+  const arch = process.arch === "arm64" ? "arm64" : "x64";
+  const name = `pulumi-v${pulumiVersion}-${process.platform}-${arch}.tar.gz`;
+  const file = join(into, "..", name);
+  await download({
+    url: `https://get.pulumi.com/releases/sdk/${name}`,
+    file,
+    sums: {
+      url: `https://github.com/pulumi/pulumi/releases/download/v${pulumiVersion}/SHA512SUMS`,
+      algorithm: "sha512",
+    },
+    log,
+  });
+  const unpacked = join(into, "..", "pulumi");
+  await output("tar", ["-xzf", file, "-C", join(into, "..")]);
+  for (const entry of readdirSync(unpacked)) copyFileSync(join(unpacked, entry), join(into, entry));
+}
+
+// Wrapper modules with a `tool` line, because `go install …@version` refuses a module that has `replace` lines.
+async function buildWithGo(into: string, log: Log): Promise<void> {
+  if (!which("go")) throw new Error("no go on the PATH");
+  const cliModule = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi";
+  const versionFlag = `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${pulumiVersion}`;
+  log.info(`building the Pulumi CLI ${pulumiVersion} from its Go module (once, a few minutes)`);
+  await goBuild("pulumi-cli", cliModule, `-s -w ${versionFlag}`, join(into, "pulumi"), log);
+  const languageModule = "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs";
+  await goBuild("pulumi-language-nodejs", languageModule, "-s -w", join(into, "pulumi-language-nodejs"), log);
+}
+
+async function goBuild(
+  folder: string,
+  module: string,
+  ldflags: string,
+  out: string,
+  log: Log,
+): Promise<void> {
+  let packages = 0;
+  const build = output("go", ["build", "-v", "-mod=readonly", "-ldflags", ldflags, "-o", out, module], {
+    cwd: join(here, folder),
+    onLine: () => packages++,
+  });
+  await withSeconds(log, () => `building ${folder}: ${packages} packages`, build);
+}
