@@ -1,0 +1,161 @@
+import { connect as tcpConnect } from "node:net";
+import ssh2, { type Client, type ConnectConfig } from "ssh2";
+import type { CloreError } from "../core/errors.ts";
+import { connectError, nameOf, reset, type Stage, timedOut } from "./errors.ts";
+import { hostKeyAlgorithms, hostKeyChanged, hostKeyLine, sameHostKey } from "./hostkey.ts";
+import { publicKeyOf } from "./keypair.ts";
+import type { SshTarget } from "./types.ts";
+
+/** One logged-in SSH connection, until it is lost. It is never mended: a new one is opened instead. */
+export interface Link {
+  readonly where: string;
+  readonly client: Client;
+  readonly hostKey: string;
+  readonly alive: boolean;
+  /** Why it was lost, as far as known. */
+  readonly lostBecause: string | undefined;
+  /** Calls back once when the connection is gone, at once if it is. Gives a function that takes the callback off. */
+  onLost(callback: () => void): () => void;
+  close(): Promise<void>;
+}
+
+export interface LinkOptions {
+  /** For the whole attempt: TCP, greeting, key exchange and login. */
+  timeoutMs: number;
+  signal?: AbortSignal;
+  /** Pause between two signs of life; three unanswered ones end the connection. @default 10,000 */
+  keepaliveMs?: number;
+}
+
+/** No SHA-1, CBC, DSA or RC4; strict key exchange (against Terrapin) is ssh2's default. */
+const ALGORITHMS = {
+  kex: [
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group18-sha512",
+    "diffie-hellman-group14-sha256",
+  ],
+  cipher: [
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+    "aes256-ctr",
+    "aes128-ctr",
+  ],
+  hmac: ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"],
+  compress: ["none"],
+} satisfies ConnectConfig["algorithms"];
+
+/** How long a polite goodbye may take before the socket is cut. */
+const GOODBYE_MS = 1_000;
+
+/** One attempt to log in by key. @throws CloreError `ssh.*`, InputError for an unreadable key, the signal's reason */
+export async function openLink(target: SshTarget, options: LinkOptions): Promise<Link> {
+  options.signal?.throwIfAborted();
+  publicKeyOf(target.privateKey); // fails with a clear error before anything is dialled
+  const serverHostKey = hostKeyAlgorithms(target.hostKey);
+  const where = nameOf(target);
+  const socket = tcpConnect({ host: target.address, port: target.port, noDelay: true });
+  const client = new ssh2.Client();
+  let stage: Stage = "tcp";
+  let shownKey: Buffer | undefined;
+  let trouble: CloreError | undefined;
+  let alive = false;
+  let lostBecause: string | undefined;
+  const listeners = new Set<() => void>();
+
+  const whenClosed = new Promise<void>((resolve) => client.once("close", resolve));
+  const link: Link = {
+    where,
+    client,
+    get hostKey() {
+      return hostKeyLine(shownKey!);
+    },
+    get alive() {
+      return alive && socket.writable;
+    },
+    get lostBecause() {
+      return lostBecause;
+    },
+    onLost(callback) {
+      if (!alive) queueMicrotask(callback);
+      else listeners.add(callback);
+      return () => listeners.delete(callback);
+    },
+    async close() {
+      const cut = setTimeout(() => socket.destroy(), GOODBYE_MS);
+      client.end();
+      await whenClosed;
+      clearTimeout(cut);
+    },
+  };
+
+  return new Promise<Link>((resolve, reject) => {
+    const fail = (error: unknown) => {
+      clearTimeout(timer);
+      options.signal?.removeEventListener("abort", onAbort);
+      socket.destroy();
+      reject(error);
+    };
+    const onAbort = () => fail(options.signal?.reason);
+    const timer = setTimeout(() => fail(timedOut(where, stage, options.timeoutMs)), options.timeoutMs);
+    options.signal?.addEventListener("abort", onAbort, { once: true });
+
+    socket.once("connect", () => {
+      stage = "banner";
+    });
+    socket.once("data", () => {
+      stage = "handshake";
+    });
+    client.once("handshake", () => {
+      stage = "login";
+    });
+    client.once("ready", () => {
+      clearTimeout(timer);
+      options.signal?.removeEventListener("abort", onAbort);
+      alive = true;
+      resolve(link);
+    });
+    // Stays for the whole life: an "error" nobody listens to would end the process.
+    client.on("error", (error) => {
+      lostBecause ??= error.message;
+      if (alive) {
+        socket.destroy();
+        return;
+      }
+      const changed =
+        target.hostKey !== undefined &&
+        (shownKey ? !sameHostKey(target.hostKey, hostKeyLine(shownKey)) : false);
+      const gone = target.hostKey !== undefined && /no matching host key/.test(error.message);
+      trouble ??=
+        changed || gone
+          ? hostKeyChanged(where, target.hostKey!, shownKey)
+          : connectError(where, stage, error);
+      fail(trouble);
+    });
+    client.once("close", () => {
+      if (!alive) fail(trouble ?? reset(where, stage));
+      alive = false;
+      for (const listener of [...listeners]) listener();
+      listeners.clear();
+    });
+    client.connect({
+      sock: socket,
+      username: target.user,
+      privateKey: target.privateKey,
+      authHandler: ["publickey"],
+      algorithms: { ...ALGORITHMS, serverHostKey },
+      hostVerifier: (key: Buffer) => {
+        shownKey = Buffer.from(key);
+        return target.hostKey === undefined || sameHostKey(target.hostKey, hostKeyLine(shownKey));
+      },
+      readyTimeout: 0,
+      keepaliveInterval: options.keepaliveMs ?? 10_000,
+      keepaliveCountMax: 3,
+    });
+  });
+}
