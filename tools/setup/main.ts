@@ -5,7 +5,9 @@ import { ensurePulumi } from "./pulumi.ts";
 
 try {
   const pulumi = await ensurePulumi({ log: terminalLog() });
-  console.log(`Node ${process.versions.node}, dependencies, Pulumi ${pulumi.version} (${pulumi.dir}): all there.`);
+  console.log(
+    `Node ${process.versions.node}, dependencies, Pulumi ${pulumi.version} (${pulumi.dir}): all there.`,
+  );
 } catch (error) {
   console.error(describeError(error));
   process.exitCode = 1;
