@@ -1,0 +1,115 @@
+import { type Clock, systemClock } from "../core/clock.ts";
+import type { CloreApi, Order } from "./types.ts";
+
+/** One listing of the orders. Empty proves nothing (see docs/clore-api.md). */
+export interface OrderListing {
+  orders: readonly Order[];
+  /** When it was asked for, in milliseconds since the epoch. Orders made later may be missing. */
+  requestedAtMs: number;
+}
+
+export interface SharedReadOptions {
+  /**
+   * The listing must have been requested after this time (milliseconds since the epoch): hand in the time of your
+   * create, and you are never shown the orders from before it. A little in the past spares a request where a recent
+   * listing is good enough.
+   * @default now
+   */
+  notBefore?: number;
+  signal?: AbortSignal;
+}
+
+interface Round {
+  /** Before it is sent: never later than anything. */
+  requestedAtMs: number;
+  listing: Promise<OrderListing>;
+  resolve: (listing: OrderListing) => void;
+  reject: (error: unknown) => void;
+  readers: number;
+  cancel: AbortController;
+}
+
+/**
+ * One poll of `my_orders` for all servers of this process: at most one request is under way and one is next, and
+ * whoever comes meanwhile shares the next.
+ * @example const { orders } = await shared.read({ notBefore: createdAt, signal })
+ */
+export class SharedOrders {
+  readonly #api: Pick<CloreApi, "myOrders">;
+  readonly #clock: Clock;
+  #latest: OrderListing | undefined;
+  #current: Round | undefined;
+  #next: Round | undefined;
+
+  constructor(api: Pick<CloreApi, "myOrders">, clock: Clock = systemClock) {
+    this.#api = api;
+    this.#clock = clock;
+  }
+
+  /** @throws what `myOrders` throws, for all who share the request; or the signal's reason, for this reader alone */
+  async read({ notBefore, signal }: SharedReadOptions = {}): Promise<OrderListing> {
+    signal?.throwIfAborted();
+    const after = notBefore ?? this.#clock.now();
+    if (this.#latest !== undefined && this.#latest.requestedAtMs > after) return this.#latest;
+    return this.#join(this.#roundAfter(after), signal);
+  }
+
+  #roundAfter(after: number): Round {
+    const current = this.#current;
+    // Strictly later: within one millisecond the create may have come after the listing.
+    if (current !== undefined && current.requestedAtMs > after && !current.cancel.signal.aborted)
+      return current;
+    if (this.#next !== undefined) return this.#next;
+    const round = newRound();
+    if (current === undefined) this.#begin(round);
+    else this.#next = round;
+    return round;
+  }
+
+  /** Sends the request of a round, and of the one that has gathered behind it when it is over. */
+  #begin(round: Round): void {
+    this.#current = round;
+    round.requestedAtMs = this.#clock.now();
+    const { requestedAtMs, cancel } = round;
+    this.#api
+      .myOrders({}, cancel.signal)
+      .then((orders) => {
+        this.#latest = { orders, requestedAtMs };
+        round.resolve(this.#latest);
+      }, round.reject)
+      .finally(() => {
+        const next = this.#next;
+        this.#current = undefined;
+        this.#next = undefined;
+        if (next !== undefined && next.readers > 0) this.#begin(next);
+      });
+  }
+
+  /** Waits with the others; the request is cancelled when the last of them has gone. */
+  async #join(round: Round, signal: AbortSignal | undefined): Promise<OrderListing> {
+    round.readers++;
+    const gone = Promise.withResolvers<never>();
+    const leave = () => gone.reject(signal?.reason);
+    signal?.addEventListener("abort", leave, { once: true });
+    try {
+      return await Promise.race([round.listing, gone.promise]);
+    } finally {
+      signal?.removeEventListener("abort", leave);
+      if (--round.readers === 0 && round === this.#current) round.cancel.abort();
+    }
+  }
+}
+
+function newRound(): Round {
+  const { promise, resolve, reject } = Promise.withResolvers<OrderListing>();
+  // Its readers see the failure; with none left nobody needs to.
+  promise.catch(() => {});
+  return {
+    requestedAtMs: Number.NEGATIVE_INFINITY,
+    listing: promise,
+    resolve,
+    reject,
+    readers: 0,
+    cancel: new AbortController(),
+  };
+}
