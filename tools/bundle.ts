@@ -64,8 +64,9 @@ async function hashOf(inputs: readonly string[]): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Whole or not at all: two programs may bundle at the same moment. */
+/** Whole or not at all, and only what differs: two programs may bundle at the same moment. */
 async function replace(path: string, text: string): Promise<void> {
+  if ((await readFile(path, "utf8").catch(() => undefined)) === text) return;
   const temporary = `${path}.${process.pid}`;
   await writeFile(temporary, text);
   await rename(temporary, path);

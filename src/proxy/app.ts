@@ -4,7 +4,7 @@ import { createMiddleware } from "hono/factory";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { requireKey } from "./auth.ts";
 import type { ProxyConfig } from "./config.ts";
-import { ProxyError } from "./errors.ts";
+import { clientGone, ProxyError } from "./errors.ts";
 import { fetchImage, type ImageRules } from "./image.ts";
 import { chatInput, visionInput } from "./input.ts";
 import { jsonLog, type LogLevel, type WriteLog } from "./log.ts";
@@ -125,9 +125,7 @@ function levelOf(status: number, probe: boolean): LogLevel {
 
 function asProxyError(error: unknown, client: AbortSignal): ProxyError {
   if (error instanceof ProxyError) return error;
-  if (client.aborted) {
-    return new ProxyError("client.gone", { status: 499, message: "the client closed the connection" });
-  }
+  if (client.aborted) return clientGone();
   return new ProxyError("proxy.bug", {
     status: 500,
     message: "the proxy failed; its log says more",

@@ -59,3 +59,8 @@ export class ProxyError extends CloreError {
     return Response.json(body, { status: this.status, headers });
   }
 }
+
+/** For the log only: nobody is left to read it. An abort's own reason may be no Error, which Hono would not handle. */
+export function clientGone(): ProxyError {
+  return new ProxyError("client.gone", { status: 499, message: "the client closed the connection" });
+}

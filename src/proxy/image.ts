@@ -3,7 +3,7 @@ import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { isPublicAddress } from "./address.ts";
-import { ProxyError } from "./errors.ts";
+import { clientGone, ProxyError } from "./errors.ts";
 import { proxyVersion } from "./version.ts";
 
 const maxRedirects = 3;
@@ -28,7 +28,7 @@ export interface ImageRules {
  * Fetches an image from a public address. Each hop is checked, and the connection goes to the very addresses that
  * were checked, so a name that changes its mind between look-up and connection gains nothing.
  * @throws ProxyError `image.url`, `image.address`, `image.redirects`, `image.unreachable`, `image.timed-out` (422),
- *   `image.too-large` (413), `image.type` (415)
+ *   `image.too-large` (413), `image.type` (415), `client.gone` when the signal aborts
  */
 export async function fetchImage(text: string, rules: ImageRules, signal: AbortSignal): Promise<Image> {
   const timeout = AbortSignal.timeout(rules.timeoutMs);
@@ -45,7 +45,7 @@ export async function fetchImage(text: string, rules: ImageRules, signal: AbortS
     throw refusal("image.redirects", `image_url: more than ${maxRedirects} redirects`);
   } catch (error) {
     if (error instanceof ProxyError) throw error;
-    signal.throwIfAborted();
+    if (signal.aborted) throw clientGone();
     if (timeout.aborted) {
       throw refusal("image.timed-out", `image_url: not fetched within ${rules.timeoutMs / 1000} s`);
     }

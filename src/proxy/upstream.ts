@@ -1,7 +1,7 @@
 // The web build: the Node build brings google-auth-library and ws along (for Vertex AI and live sessions).
 import { GoogleGenAI, type Part } from "@google/genai/web";
 import type { ProxyConfig } from "./config.ts";
-import { ProxyError } from "./errors.ts";
+import { clientGone, ProxyError } from "./errors.ts";
 import { failureOf } from "./upstream-failure.ts";
 
 /** What is asked of the model. */
@@ -20,7 +20,7 @@ export interface Answer {
 }
 
 export interface Upstream {
-  /** @throws ProxyError `upstream.*` (429, 502, 504); the signal's reason when it aborts */
+  /** @throws ProxyError `upstream.*` (429, 502, 504), `client.gone` when the signal aborts */
   ask(question: Question, signal: AbortSignal): Promise<Answer>;
   /** Whether the key works and the model is there, without a token being spent. @throws as `ask` does */
   check(): Promise<void>;
@@ -106,7 +106,7 @@ async function bounded<T>(
     return await exchange(client ? AbortSignal.any([client, timeout]) : timeout);
   } catch (cause) {
     if (cause instanceof ProxyError) throw cause;
-    client?.throwIfAborted();
+    if (client?.aborted) throw clientGone();
     if (timeout.aborted) {
       throw new ProxyError("upstream.timed-out", {
         status: 504,
