@@ -1,0 +1,14 @@
+import type { SshConnection } from "../ssh/types.ts";
+import { runServiceScript } from "./service/script.ts";
+
+/**
+ * The one folder, below the login user's home, under which everything lies that we put on a host:
+ * `services/<name>/{releases,current,run,log}` and `runtime/`. Outside it there is only what a supervisor or cron must
+ * find in its own place: a systemd unit, a supervisord program, an `@reboot` line, all named `pulumi-clore…`.
+ */
+export const HOST_FOLDER = ".pulumi-clore";
+
+/** Stops every service and removes the folder and all that lies outside it. Done twice, it is success twice. */
+export async function removeAll(ssh: SshConnection, options: { signal?: AbortSignal } = {}): Promise<void> {
+  await runServiceScript(ssh, ["remove_all"], { timeoutMs: 900_000, signal: options.signal });
+}
