@@ -18,6 +18,10 @@ const staleMs = 30_000;
 export async function withLock(file, onWait, work) {
   mkdirSync(dirname(file), { recursive: true });
   while (!take(file)) {
+    if (isStale(file)) {
+      rmSync(file, { force: true });
+      continue;
+    }
     onWait();
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
@@ -40,10 +44,9 @@ function take(file) {
     writeFileSync(file, JSON.stringify({ pid: process.pid, host: hostname() }), { flag: "wx" });
     return true;
   } catch (error) {
-    if (error.code !== "EEXIST") throw error;
+    if (error.code === "EEXIST") return false;
+    throw error;
   }
-  if (isStale(file)) rmSync(file, { force: true });
-  return false;
 }
 
 function isStale(file) {
