@@ -1,21 +1,11 @@
-import type { Duplex } from "node:stream";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { CloreError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import { type Look, until } from "../core/until.ts";
+import { Connection, type ConnectOptions } from "./connection.ts";
 import { nameOf } from "./errors.ts";
-import { execOn, NotStarted } from "./exec.ts";
-import { writeFilesWith } from "./files.ts";
-import { listenFor } from "./forward.ts";
-import { Gate } from "./gate.ts";
-import { type Link, type LinkOptions, openLink } from "./link.ts";
-import { dialOn, type StreamTarget } from "./stream.ts";
-import type { ExecOptions, ExecResult, Forward, RemoteFile, SshConnection, SshTarget } from "./types.ts";
-
-export interface ConnectOptions extends LinkOptions {
-  log?: Log;
-}
-
-/** OpenSSH allows 10 sessions a connection (MaxSessions); two are left for commands that are just being ended. */
-const MOST_SESSIONS = 8;
+import { openLink } from "./link.ts";
+import type { SshConnection, SshTarget } from "./types.ts";
 
 /**
  * One attempt to reach a server. Without `target.hostKey` the key shown is pinned: store `hostKey` of the result.
@@ -27,102 +17,97 @@ export async function connect(target: SshTarget, options: ConnectOptions): Promi
   return new Connection(target, options, await openLink(target, options));
 }
 
-class Connection implements SshConnection {
-  readonly hostKey: string;
-  readonly #target: SshTarget;
-  readonly #options: ConnectOptions;
-  readonly #sessions = new Gate(MOST_SESSIONS);
-  readonly #forwards = new Set<Forward>();
-  #link: Link;
-  #dialing: Promise<Link> | undefined;
-  #closed = false;
+export interface WithinOptions {
+  /** The most to wait for a login, in milliseconds. */
+  deadlineMs: number;
+  signal?: AbortSignal;
+  /** Called after each failed attempt. */
+  onAttempt?: (error: CloreError, attempt: number, waitedMs: number) => void;
+  log?: Log;
+  keepaliveMs?: number;
+  clock?: Clock;
+}
 
-  constructor(target: SshTarget, options: ConnectOptions, link: Link) {
-    this.hostKey = link.hostKey;
-    this.#target = { ...target, hostKey: link.hostKey };
-    // The signal was for the first attempt; later ones belong to the calls that need them.
-    this.#options = { ...options, signal: undefined };
-    this.#link = link;
-  }
+/** One attempt's share: long enough for a far, loaded host; short enough to try again soon. */
+const ATTEMPT_MS = 15_000;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 5_000;
+/** A fresh container answers before our key is installed, and a fresh name takes a while to spread. */
+const GRACE_MS = 60_000;
 
-  async exec(command: string, options: ExecOptions): Promise<ExecResult> {
-    for (;;) {
-      const place = await this.#sessions.enter(options.signal);
-      try {
-        return await this.#execOnce(command, options);
-      } catch (error) {
-        if (!(error instanceof NotStarted)) throw error;
-        // A host may allow fewer sessions than OpenSSH does: then one place less, and once more in the queue.
-        if (!error.refused || !place.giveUp()) throw error.cause;
-      } finally {
-        place.leave();
-      }
-    }
-  }
+/** How an attempt can fail, and how it is worded in the sum. */
+const PATIENT: Record<string, string> = {
+  "ssh.refused": "refused",
+  "ssh.reset": "reset",
+  "ssh.timed-out": "timed out",
+};
+const WITH_GRACE: Record<string, string> = {
+  "ssh.auth-failed": "key not accepted",
+  "ssh.unreachable": "unreachable",
+  "ssh.protocol": "no SSH spoken",
+};
 
-  writeFiles(files: readonly RemoteFile[], options?: { signal?: AbortSignal }): Promise<readonly string[]> {
-    const exec = (command: string, execOptions: ExecOptions) => this.exec(command, execOptions);
-    return writeFilesWith(exec, nameOf(this.#target), files, options?.signal);
-  }
+/**
+ * Tries until a login succeeds: refused, reset and silent hosts up to the deadline; a key that is not accepted, an unknown name
+ * and a port that speaks no SSH for 60 s since they were first seen in a row; a changed host key never.
+ * @throws CloreError with the code of the last attempt, and how often which failure was seen; what `connect` throws
+ */
+export async function connectWithin(target: SshTarget, options: WithinOptions): Promise<SshConnection> {
+  const clock = options.clock ?? systemClock;
+  const start = clock.now();
+  const seen = new Map<string, number>();
+  let graceSince: number | undefined;
+  let attempts = 0;
+  let last: CloreError | undefined;
 
-  async dial(to: StreamTarget): Promise<Duplex> {
-    return dialOn(await this.#live(), to);
-  }
-
-  async forward(to: StreamTarget): Promise<Forward> {
-    await this.#live();
-    const forward = await listenFor(
-      () => this.dial(to),
-      () => this.#forwards.delete(forward),
-    );
-    this.#forwards.add(forward);
-    return forward;
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    await Promise.all([...this.#forwards].map((forward) => forward[Symbol.asyncDispose]()));
-    await this.#dialing?.catch(() => undefined);
-    await this.#link.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  /** What was not handed over is safe to repeat once: the old connection may have died unnoticed while idle. */
-  async #execOnce(command: string, options: ExecOptions): Promise<ExecResult> {
+  const look = async (): Promise<Look<SshConnection>> => {
+    const leftMs = start + options.deadlineMs - clock.now();
+    const timeoutMs = Math.max(1, Math.min(ATTEMPT_MS, leftMs));
     try {
-      return await execOn(await this.#live(), command, options);
+      const { signal, log, keepaliveMs } = options;
+      const link = await openLink(target, { timeoutMs, signal, keepaliveMs });
+      return { done: true, value: new Connection(target, { timeoutMs: ATTEMPT_MS, log, keepaliveMs }, link) };
     } catch (error) {
-      if (!(error instanceof NotStarted) || error.refused) throw error;
-      return execOn(await this.#live(), command, options);
+      if (!(error instanceof CloreError)) throw error;
+      const word = PATIENT[error.code] ?? WITH_GRACE[error.code];
+      if (word === undefined) throw error;
+      last = error;
+      attempts++;
+      seen.set(word, (seen.get(word) ?? 0) + 1);
+      options.onAttempt?.(error, attempts, clock.now() - start);
+      graceSince = error.code in WITH_GRACE ? (graceSince ?? clock.now()) : undefined;
+      if (graceSince !== undefined && clock.now() - graceSince >= GRACE_MS) throw givenUp();
+      return { done: false, seen: sum(seen) };
     }
-  }
+  };
 
-  /** The connection, opened anew when it was lost. Calls that find it lost at the same time share one attempt. */
-  async #live(): Promise<Link> {
-    if (this.#closed) throw closedHere(this.#target);
-    if (this.#link.alive) return this.#link;
-    this.#dialing ??= this.#redial().finally(() => {
-      this.#dialing = undefined;
+  const givenUp = () =>
+    new CloreError(last!.code, {
+      message: `${nameOf(target)}: no login after ${Math.round((clock.now() - start) / 1_000)} s and ${attempts} attempts (${sum(seen)}); at last: ${last!.message}`,
+      seen: last!.seen,
+      hint: last!.hint,
+      retry: last!.retry,
+      cause: last,
     });
-    return this.#dialing;
-  }
 
-  async #redial(): Promise<Link> {
-    const { where, lostBecause } = this.#link;
-    this.#options.log?.debug(
-      `${where}: connection lost (${lostBecause ?? "closed by the host"}), connecting again`,
-    );
-    this.#link = await openLink(this.#target, this.#options);
-    return this.#link;
+  try {
+    return await until(look, {
+      what: `SSH on ${nameOf(target)}`,
+      deadlineMs: options.deadlineMs,
+      everyMs: (looks) => Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 1.5 ** (looks - 1)),
+      signal: options.signal,
+      clock,
+      code: DEADLINE,
+    });
+  } catch (error) {
+    if (error instanceof CloreError && error.code === DEADLINE) throw givenUp();
+    throw error;
   }
 }
 
-function closedHere(target: SshTarget): CloreError {
-  return new CloreError("ssh.closed", {
-    message: `the connection to ${nameOf(target)} was closed here`,
-    hint: "a call was made after close(): connect again",
-  });
+const DEADLINE = "ssh.deadline";
+
+/** `refused 12 times, timed out once`. */
+function sum(seen: ReadonlyMap<string, number>): string {
+  return [...seen].map(([word, count]) => `${word} ${count === 1 ? "once" : `${count} times`}`).join(", ");
 }

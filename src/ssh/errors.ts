@@ -9,8 +9,8 @@ export function nameOf(target: Pick<SshTarget, "user" | "address" | "port">): st
 /** How far an attempt had come when it failed. */
 export type Stage = "tcp" | "banner" | "handshake" | "login";
 
-/** What the socket or ssh2 said, as one of our codes. */
-export function connectError(where: string, stage: Stage, cause: unknown): CloreError {
+/** What the socket or ssh2 said, as one of our codes. `greeting`: what the host had sent in clear until then. */
+export function connectError(where: string, stage: Stage, greeting: string, cause: unknown): CloreError {
   const error = cause as {
     code?: unknown;
     level?: unknown;
@@ -23,28 +23,33 @@ export function connectError(where: string, stage: Stage, cause: unknown): Clore
   if (code === "ETIMEDOUT") return timedOut(where, stage, undefined, cause);
   if (error.level === "client-authentication" || /authentication/i.test(seen))
     return authFailed(where, cause);
-  if (stage === "tcp" && code !== "ECONNRESET" && code !== "EPIPE") return unreachable(where, seen, cause);
-  if (error.level === "handshake" || (error.level === "protocol" && !/before handshake/.test(seen))) {
-    return new CloreError("ssh.protocol", {
-      message: `${where} answers, but no SSH connection can be agreed upon`,
-      seen,
-      hint: "check that the port is SSH's, and that the server is OpenSSH 7.2 or newer (no SHA-1, no DSA)",
-      cause,
-    });
-  }
-  return reset(where, stage, seen, cause);
+  // Closed early, by RST, FIN or a farewell (ssh2 gives that a number as code); an HTTP server is no host that starts.
+  const spokeHttp = /^HTTP\//.test(greeting);
+  const closed = code === "ECONNRESET" || code === "EPIPE" || typeof code === "number";
+  if (!spokeHttp && (closed || /before handshake/.test(seen)))
+    return reset(where, stage, greeting || seen, cause);
+  if (stage === "tcp") return unreachable(where, seen, cause);
+  return new CloreError("ssh.protocol", {
+    message: `${where} answers, but no SSH connection can be agreed upon`,
+    seen: spokeHttp ? bounded(greeting) : seen,
+    hint: "check that the port is SSH's, and that the server is OpenSSH 7.2 or newer (no SHA-1, no DSA)",
+    cause,
+  });
 }
 
+/** Closed by the host before the login. `seen`: its last words. */
 export function reset(where: string, stage: Stage, seen?: string, cause?: unknown): CloreError {
   return new CloreError("ssh.reset", {
-    message: `${where} closed the connection ${AT[stage]}`,
-    seen,
+    // A reset can overtake the news that the connection was there.
+    message: `${where} closed the connection ${AT[stage === "tcp" ? "banner" : stage]}`,
+    seen: seen && bounded(seen),
     hint: "a starting container does this for a while; later it means that sshd fails or limits connections",
     retry: "later",
     cause,
   });
 }
 
+/** No answer in time. `timeoutMs`: ours; without it the operating system gave up. */
 export function timedOut(where: string, stage: Stage, timeoutMs?: number, cause?: unknown): CloreError {
   return new CloreError("ssh.timed-out", {
     message: `${where} did not answer${timeoutMs === undefined ? "" : ` within ${timeoutMs / 1000} s`}: it stopped ${AT[stage]}`,

@@ -64,6 +64,7 @@ export async function openLink(target: SshTarget, options: LinkOptions): Promise
   let stage: Stage = "tcp";
   let shownKey: Buffer | undefined;
   let trouble: CloreError | undefined;
+  let greeting = "";
   let alive = false;
   let lostBecause: string | undefined;
   const listeners = new Set<() => void>();
@@ -108,9 +109,12 @@ export async function openLink(target: SshTarget, options: LinkOptions): Promise
     socket.once("connect", () => {
       stage = "banner";
     });
-    socket.once("data", () => {
-      stage = "handshake";
-    });
+    const onData = (data: Buffer) => {
+      greeting += data.toString("latin1");
+      if (/^SSH-/m.test(greeting)) stage = "handshake";
+      if (stage !== "banner" || greeting.length > 1_000) socket.off("data", onData);
+    };
+    socket.on("data", onData);
     client.once("handshake", () => {
       stage = "login";
     });
@@ -134,11 +138,11 @@ export async function openLink(target: SshTarget, options: LinkOptions): Promise
       trouble ??=
         changed || gone
           ? hostKeyChanged(where, target.hostKey!, shownKey)
-          : connectError(where, stage, error);
+          : connectError(where, stage, greeting, error);
       fail(trouble);
     });
     client.once("close", () => {
-      if (!alive) fail(trouble ?? reset(where, stage));
+      if (!alive) fail(trouble ?? reset(where, stage, greeting));
       alive = false;
       for (const listener of [...listeners]) listener();
       listeners.clear();

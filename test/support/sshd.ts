@@ -13,6 +13,8 @@ export interface Sshd extends AsyncDisposable {
   target: SshTarget;
   /** `ssh-ed25519 AAAA…` of the host. */
   hostKey: string;
+  /** Its key of one type. */
+  hostKeyOf(type: HostKeyType): string;
   /** Temporary folder, removed at the end. */
   folder: string;
   /** Pid of the listening process. */
@@ -27,8 +29,10 @@ export interface SshdOptions {
   /** More lines of sshd_config: `MaxSessions 2`. */
   config?: string[];
   /** Types of host keys it has. @default ["ed25519"] */
-  hostKeys?: ("ed25519" | "rsa" | "ecdsa")[];
+  hostKeys?: HostKeyType[];
 }
+
+export type HostKeyType = "ed25519" | "rsa" | "ecdsa";
 
 /** Starts sshd as the current user (root or not). */
 export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
@@ -53,6 +57,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
       ...keyTypes.map((type) => `HostKey ${join(folder, `host_${type}`)}`),
       `AuthorizedKeysFile ${join(folder, "authorized_keys")}`,
       `PidFile ${join(folder, "pid")}`,
+      "SetEnv SHLVL=2", // bash then skips this machine's ~/.bashrc, which may be slow or print something
       "UsePAM no",
       "StrictModes no",
       "PasswordAuthentication no",
@@ -85,17 +90,19 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     }
     await gone;
   };
-  const hostKey = () =>
-    readFileSync(join(folder, `host_${keyTypes[0]}.pub`), "utf8")
+  const hostKeyOf = (type: HostKeyType) =>
+    readFileSync(join(folder, `host_${type}.pub`), "utf8")
       .split(" ")
       .slice(0, 2)
-      .join(" ");
+      .join(" ")
+      .trim();
 
   return {
     folder,
     get hostKey() {
-      return hostKey();
+      return hostKeyOf(keyTypes[0]!);
     },
+    hostKeyOf,
     get pid() {
       return child.pid!;
     },
