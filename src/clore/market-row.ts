@@ -124,8 +124,8 @@ const gbPer: Readonly<Record<string, number>> = { MB: 0.001, GB: 1, TB: 1000 };
 function diskGb(disk: unknown): number {
   const plain = asNumber(disk);
   if (plain !== undefined) return positive(plain);
-  const words = (asText(disk) ?? "").replaceAll(/\\?x20/g, " ");
-  const [, size, unit] = /(?:^|[^\d.])(\d+(?:\.\d+)?)\s*(MB|GB|TB)?\s*$/i.exec(words) ?? [];
+  const words = (asText(disk) ?? "").replaceAll(/\\?x20/g, " ").trimEnd();
+  const [, size, unit] = /(?:^|\s)(\d+(?:\.\d+)?)\s*(MB|GB|TB)?$/i.exec(words) ?? [];
   return positive(size) * (gbPer[(unit ?? "GB").toUpperCase()] ?? 1);
 }
 

@@ -1,6 +1,17 @@
 import { z } from "zod";
 import type { Order } from "./types.ts";
-import { amount, asNumber, asText, flag, gpuNames, id, number, rentalHours, text } from "./values.ts";
+import {
+  amount,
+  anything,
+  asNumber,
+  asText,
+  flag,
+  gpuNames,
+  id,
+  number,
+  rentalHours,
+  text,
+} from "./values.ts";
 
 /**
  * A row of `my_orders`. Strict about which order it is, where, since when and what it costs: an order that cannot be
@@ -16,15 +27,14 @@ export const orderSchema = z
     p: amount.optional().catch(undefined),
     currency: z.string().min(1),
     creation_fee: amount.nullish(),
-    fee: z.unknown(),
     spend: amount.nullish(),
     image: text,
-    spot: z.unknown(),
+    spot: anything,
     expired: flag,
     online: flag,
-    mon_container: z.unknown(),
-    pub_cluster: z.unknown(),
-    tcp_ports: z.unknown(),
+    mon_container: anything,
+    pub_cluster: anything,
+    tcp_ports: anything,
     http_port: number,
     http_pub: text,
     gpu_array: gpuNames,

@@ -2,7 +2,20 @@ import { z } from "zod";
 import { readMarketRow } from "./market-row.ts";
 import { orderSchema } from "./order-row.ts";
 import { currencies, type Marketplace, type RenterFees, type SpotMarket, type Wallet } from "./types.ts";
-import { amount, asNumber, asNumbers, asRecord, asText, flag, id, number, record, text } from "./values.ts";
+import {
+  amount,
+  anything,
+  asNumber,
+  asNumbers,
+  asRecord,
+  asText,
+  flag,
+  id,
+  number,
+  numbers,
+  record,
+  text,
+} from "./values.ts";
 
 /** The answers of the service, each turned into types.ts at once: past this file no unit is left to guess. */
 
@@ -57,12 +70,12 @@ const spotOfferSchema = z
 export function spotMarketSchema(serverId: number) {
   return z
     .object({
-      exists: z.unknown(),
+      exists: anything,
       market: z
         .object({
           offers: z.array(spotOfferSchema).nullish(),
           server: record,
-          currency_rates_in_usd: z.unknown().transform(asNumbers),
+          currency_rates_in_usd: numbers,
         })
         .nullish(),
     })
@@ -88,7 +101,7 @@ function minimumPrices(value: unknown): SpotMarket["minPricePerDay"] {
 /** Percentages become shares: 5 → 0.05. */
 export const renterFeesSchema = z
   .object({
-    renter_fees: z.object({ on_demand: z.unknown(), spot: z.unknown() }),
+    renter_fees: z.object({ on_demand: anything, spot: anything }),
     creation_fees: record,
   })
   .transform(

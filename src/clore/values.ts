@@ -42,17 +42,20 @@ export const id = z.preprocess((value) => asNumber(value) ?? value, z.int().posi
 /** Strict: an amount of money, zero or more. */
 export const amount = z.preprocess((value) => asNumber(value) ?? value, z.number().nonnegative());
 
+/** Tolerant: there or not, whatever it is. */
+export const anything = z.unknown().optional();
+
 /** Tolerant: `undefined` for rubbish. */
-export const number = z.unknown().transform(asNumber);
-export const text = z.unknown().transform(asText);
-export const flag = z.unknown().transform((value) => value === true || value === 1 || value === "1");
-export const record = z.unknown().transform(asRecord);
-export const numbers = z.unknown().transform(asNumbers);
+export const number = anything.transform(asNumber);
+export const text = anything.transform(asText);
+export const flag = anything.transform((value) => value === true || value === 1 || value === "1");
+export const record = anything.transform(asRecord);
+export const numbers = anything.transform(asNumbers);
 
 /** GPU names as the marketplace writes them, without their leading space. */
-export const gpuNames = z
-  .unknown()
-  .transform((value) => (Array.isArray(value) ? value.flatMap((name) => asText(name) ?? []) : []));
+export const gpuNames = anything.transform((value) =>
+  Array.isArray(value) ? value.flatMap((name) => asText(name) ?? []) : [],
+);
 
 /**
  * Hours of a rental's longest time. The marketplace states hours and `my_orders` seconds (both observed, the unit is
