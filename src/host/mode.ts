@@ -35,10 +35,9 @@ export function chooseMode(wanted: Mode | "auto", facts: HostFacts): ChosenMode 
       hint: "use mode native or image here; a Clore.ai rental is an unprivileged container",
     });
   }
-  return {
-    mode: "native",
-    because: `no Docker here${obstacles.length > 0 ? ` (${obstacles.join("; ")})` : ""}; ${supervisorWord(facts)}`,
-  };
+  // Nothing system-wide is installed on a machine unless asked for.
+  const why = obstacles.join("; ") || "it could be installed: ask for mode docker";
+  return { mode: "native", because: `no Docker here (${why}); ${supervisorWord(facts)}` };
 }
 
 function supervisorWord(facts: HostFacts): string {

@@ -20,11 +20,11 @@ export interface TestHost extends AsyncDisposable {
 /** `env` is set in every session: a PATH that hides tools, for instance. */
 export async function startHost(env: Record<string, string> = {}): Promise<TestHost> {
   const home = mkdtempSync(join(tmpdir(), "clore-host-"));
-  const variables = Object.entries({ HOME: home, ...env }).map(([key, value]) => `"${key}=${value}"`);
+  const variables = Object.entries({ HOME: home, ...env }).map(([key, value]) => `${key}=${value}`);
   const sshd = await startSshd({
     config: [
-      `SetEnv ${variables.join(" ")}`,
-      `ForceCommand cd ${home} && exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"`,
+      // sshd itself takes the home from the system's accounts.
+      `ForceCommand export ${variables.join(" ")}; cd ${home} && exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"`,
       "MaxStartups 100",
     ],
   });
