@@ -100,7 +100,7 @@ function appraise(offer: Offer, job: Job): RankedOffer {
     expectedLossUsd: cost.expectedLossUsd,
     runHours,
     secondsToReady,
-    why: whySentence(offer, { bytes, mbps, known, secondsToReady, lossUsd: cost.expectedLossUsd }),
+    why: whySentence({ bytes, mbps, known, lossUsd: cost.expectedLossUsd }),
   };
 }
 
@@ -109,17 +109,11 @@ function downMbps(offer: Offer, known: HostPenalty): number {
   return Math.max(slowestMbps, Math.min(offer.server.downMbps, known.downMbps ?? Number.POSITIVE_INFINITY));
 }
 
-function whySentence(
-  offer: Offer,
-  facts: { bytes: number; mbps: number; known: HostPenalty; secondsToReady: number; lossUsd: number },
-): string {
+function whySentence(facts: { bytes: number; mbps: number; known: HostPenalty; lossUsd: number }): string {
+  const { bytes, mbps, known, lossUsd } = facts;
   const load =
-    facts.bytes > 0 ? ` (${(facts.bytes / 1e9).toFixed(1)} GB at ${Math.round(facts.mbps)} Mbps)` : "";
-  const risk =
-    facts.lossUsd < 0.005
-      ? "no loss expected"
-      : `risk ${formatUsd(facts.lossUsd)} at reliability ${Number(offer.server.reliability.toFixed(3))}`;
-  const memory =
-    facts.known.failureChance > 0.05 ? `, failed here before (${facts.known.reason ?? "then worked"})` : "";
-  return `ready in ${formatSeconds(facts.secondsToReady)}${load}, ${risk}${memory}`;
+    bytes > 0 ? `loads ${(bytes / 1e9).toFixed(1)} GB at ${Math.round(mbps)} Mbps` : "nothing to load";
+  const risk = lossUsd < 0.005 ? "no loss expected" : `risk costs ${formatUsd(lossUsd)}`;
+  const before = known.failureChance > 0.05 ? `; failed before (${known.reason ?? "worked since"})` : "";
+  return `${load}; ${risk}${before}`;
 }

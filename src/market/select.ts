@@ -14,7 +14,7 @@ export interface FunnelStep {
 /** The server that would have been taken with the least change to the request. */
 export interface NearestMiss {
   server: MarketServer;
-  /** Undefined when it has no price on the wanted market. */
+  /** What it asks; `undefined` when it has no price on the wanted market. */
   pricePerDayUsd: number | undefined;
   /** One entry per filter that it does not pass, the one that counted it first. */
   misses: readonly Miss[];
@@ -61,11 +61,14 @@ export function select(
 }
 
 /**
- * The funnel in one line.
+ * The funnel in one line, up to where nothing is left.
  * @example "1,193 free · 83 RTX 4090 · 61 with ≥ 50 Mbps · 40 up to 6 USD/day"
  */
 export function funnelText(selection: Pick<Selection, "funnel">): string {
-  return selection.funnel
+  const { funnel } = selection;
+  const empty = funnel.findIndex((step) => step.remaining === 0);
+  return funnel
+    .slice(0, empty < 0 ? undefined : empty + 1)
     .filter((step, i, all) => i > 0 && (!step.quiet || step.remaining < all[i - 1]!.remaining))
     .map((step) => `${step.remaining.toLocaleString("en-US")} ${step.label}`)
     .join(" · ");
@@ -125,7 +128,7 @@ function missesOf(
   const way = ways.toSorted((a, b) => a.misses.length - b.misses.length)[0];
   return {
     server,
-    pricePerDayUsd: way?.offer.pricePerDayUsd,
+    pricePerDayUsd: way?.offer.listedPricePerDayUsd,
     misses: [...ofServer, ...(way?.misses ?? [])],
   };
 }

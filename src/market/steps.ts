@@ -157,7 +157,7 @@ export function offerSteps(request: OfferRequest, context: SelectContext): Step<
       quiet: false,
       passes: (o: Offer) => o.listedPricePerDayUsd <= bid!,
       miss: (o: Offer) => ({
-        seen: `asks ${formatUsd(o.listedPricePerDayUsd)}/day on spot`,
+        seen: `asks ${formatUsd(o.listedPricePerDayUsd - bid!)} more than the bid`,
         change: `set bidPricePerDay to ${roundUp(o.listedPricePerDayUsd)}`,
       }),
     }),
@@ -166,7 +166,7 @@ export function offerSteps(request: OfferRequest, context: SelectContext): Step<
       quiet: false,
       passes: (o: Offer) => o.pricePerDayUsd <= cap!,
       miss: (o: Offer) => ({
-        seen: `costs ${formatUsd(o.pricePerDayUsd)}/day`,
+        seen: `is ${formatUsd(o.pricePerDayUsd - cap!)} above the cap`,
         change: `set maxPricePerDay to ${roundUp(o.pricePerDayUsd)}`,
       }),
     }),
