@@ -3,7 +3,8 @@ import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { isPublicAddress } from "./address.ts";
-import { clientGone, ProxyError } from "./errors.ts";
+import { withDeadline } from "./deadline.ts";
+import { ProxyError } from "./errors.ts";
 import { proxyVersion } from "./version.ts";
 
 const maxRedirects = 3;
@@ -28,31 +29,28 @@ export interface ImageRules {
  * Fetches an image from a public address. Each hop is checked, and the connection goes to the very addresses that
  * were checked, so a name that changes its mind between look-up and connection gains nothing.
  * @throws ProxyError `image.url`, `image.address`, `image.redirects`, `image.unreachable`, `image.timed-out` (422),
- *   `image.too-large` (413), `image.type` (415), `client.gone` when the signal aborts
+ *   `image.too-large` (413), `image.type` (415), `client.gone` when `client` aborts
  */
-export async function fetchImage(text: string, rules: ImageRules, signal: AbortSignal): Promise<Image> {
-  const timeout = AbortSignal.timeout(rules.timeoutMs);
-  const either = AbortSignal.any([signal, timeout]);
-  try {
-    let url = imageUrl(text);
-    for (let hop = 0; hop <= maxRedirects; hop++) {
-      const response = await get(url, await checkedAddresses(url, rules, either), either);
-      const status = response.statusCode ?? 0;
-      if (status < 300 || status >= 400) return await readImage(response, rules.maxBytes);
-      response.destroy();
-      url = imageUrl(response.headers.location ?? "", url);
+export async function fetchImage(text: string, rules: ImageRules, client: AbortSignal): Promise<Image> {
+  const late = () => refusal("image.timed-out", `image_url: not fetched within ${rules.timeoutMs / 1000} s`);
+  return withDeadline(rules.timeoutMs, client, late, async (signal) => {
+    try {
+      let url = imageUrl(text);
+      for (let hop = 0; hop <= maxRedirects; hop++) {
+        const response = await get(url, await checkedAddresses(url, rules, signal), signal);
+        const status = response.statusCode ?? 0;
+        if (status < 300 || status >= 400) return await readImage(response, rules.maxBytes);
+        response.destroy();
+        url = imageUrl(response.headers.location ?? "", url);
+      }
+      throw refusal("image.redirects", `image_url: more than ${maxRedirects} redirects`);
+    } catch (error) {
+      if (error instanceof ProxyError || signal.aborted) throw error;
+      // Only the code: the text of a socket error names addresses, and inner ones are nobody's business.
+      const code = (error as NodeJS.ErrnoException).code ?? "connection failed";
+      throw refusal("image.unreachable", `image_url: the server could not be reached (${code})`, error);
     }
-    throw refusal("image.redirects", `image_url: more than ${maxRedirects} redirects`);
-  } catch (error) {
-    if (error instanceof ProxyError) throw error;
-    if (signal.aborted) throw clientGone();
-    if (timeout.aborted) {
-      throw refusal("image.timed-out", `image_url: not fetched within ${rules.timeoutMs / 1000} s`);
-    }
-    // Only the code: the text of a socket error names addresses, and inner ones are nobody's business.
-    const code = (error as NodeJS.ErrnoException).code ?? "connection failed";
-    throw refusal("image.unreachable", `image_url: the server could not be reached (${code})`, error);
-  }
+  });
 }
 
 function imageUrl(text: string, base?: URL): URL {

@@ -1,7 +1,8 @@
 // The web build: the Node build brings google-auth-library and ws along (for Vertex AI and live sessions).
 import { GoogleGenAI, type Part } from "@google/genai/web";
 import type { ProxyConfig } from "./config.ts";
-import { clientGone, ProxyError } from "./errors.ts";
+import { withDeadline } from "./deadline.ts";
+import { ProxyError } from "./errors.ts";
 import { failureOf } from "./upstream-failure.ts";
 
 /** What is asked of the model. */
@@ -96,34 +97,32 @@ export function geminiUpstream(config: ProxyConfig): Upstream {
 }
 
 /** Runs one exchange within its time, and gives everything that goes wrong with it a code. */
-async function bounded<T>(
+function bounded<T>(
   timeoutMs: number,
   client: AbortSignal | undefined,
   exchange: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const timeout = AbortSignal.timeout(timeoutMs);
-  try {
-    return await exchange(client ? AbortSignal.any([client, timeout]) : timeout);
-  } catch (cause) {
-    if (cause instanceof ProxyError) throw cause;
-    if (client?.aborted) throw clientGone();
-    if (timeout.aborted) {
-      throw new ProxyError("upstream.timed-out", {
-        status: 504,
-        source: "upstream",
-        message: `the Gemini API did not answer within ${timeoutMs / 1000} s`,
-      });
+  const failed = (code: string, status: 502 | 504, message: string, cause?: unknown) =>
+    new ProxyError(code, { status, source: "upstream", message, cause });
+  const late = () =>
+    failed("upstream.timed-out", 504, `the Gemini API did not answer within ${timeoutMs / 1000} s`);
+  return withDeadline(timeoutMs, client, late, async (signal) => {
+    try {
+      return await exchange(signal);
+    } catch (cause) {
+      if (cause instanceof ProxyError || signal.aborted) throw cause;
+      if (cause instanceof SyntaxError) {
+        throw failed(
+          "upstream.not-json",
+          502,
+          "the Gemini API answered with something that is no JSON",
+          cause,
+        );
+      }
+      const reason = `the Gemini API could not be reached (${causeCode(cause)})`;
+      throw failed("upstream.unreachable", 502, reason, cause);
     }
-    const garbled = cause instanceof SyntaxError;
-    throw new ProxyError(garbled ? "upstream.not-json" : "upstream.unreachable", {
-      status: 502,
-      source: "upstream",
-      message: garbled
-        ? "the Gemini API answered with something that is no JSON"
-        : `the Gemini API could not be reached (${causeCode(cause)})`,
-      cause,
-    });
-  }
+  });
 }
 
 /** `fetch failed` says nothing; the code beneath it does. */

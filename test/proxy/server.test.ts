@@ -5,8 +5,10 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { startProxy } from "../../src/proxy/server.ts";
 import { bundleProxy } from "../../tools/bundle.ts";
 import {
+  configFor,
   geminiAnswer,
   googleKey,
   proxyKey,
@@ -163,7 +165,23 @@ test("SIGTERM lets a running request end, takes no new one, and exits 0", async 
   await expect(fetch(`${proxy.url}/healthz`)).rejects.toThrow("fetch failed");
   release();
   expect(await (await answer).json()).toMatchObject({ response: "late but here" });
+  const answered = performance.now();
   expect(await proxy.exit).toBe(0);
+  expect(performance.now() - answered, "the client's kept connection is not waited for").toBeLessThan(2000);
+});
+
+test("what does not end within the grace time is cut", async () => {
+  const { asked } = await holdingUpstream();
+  const proxy = await startProxy(configFor(upstream), { log: () => {} });
+  const answer = fetch(`http://127.0.0.1:${proxy.port}/chat`, {
+    method: "POST",
+    headers: { "x-api-key": proxyKey, "content-type": "application/json" },
+    body: '{"message":"Hi"}',
+  });
+  const refused = expect(answer).rejects.toThrow("fetch failed");
+  await asked;
+  await proxy.stop(20);
+  await refused;
 });
 
 test("a client that goes away cancels the call at the upstream", async () => {
