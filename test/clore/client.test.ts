@@ -286,12 +286,13 @@ describe("a write that surely did not happen", () => {
     await new Promise<void>((resolve) => free.listen(0, "127.0.0.1", resolve));
     const { port } = free.address() as { port: number };
     await new Promise((resolve) => free.close(resolve));
-    const { client } = await rig([], { url: `http://127.0.0.1:${port}/v1` });
+    const { client, passes } = await rig([], { url: `http://127.0.0.1:${port}/v1` });
     await expect(client.createOrder(order)).rejects.toMatchObject({
       code: "clore.unreachable",
       retry: "later",
       seen: "ECONNREFUSED",
     });
+    expect(passes).toEqual(["create"]);
   });
 
   test("because it was cancelled before gives the caller's own reason", async () => {
