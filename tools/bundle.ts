@@ -39,8 +39,8 @@ export async function bundleProxy(): Promise<{ path: string; bytes: number }> {
   });
   const inputs = Object.keys(result.metafile.inputs).toSorted();
   const hash = await hashOf(inputs);
-  const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };
-  const text = result.outputFiles[0]!.text.replaceAll(placeholder, `${version}+${hash.slice(0, 12)}`);
+  const version = `${await packageVersion()}+${hash.slice(0, 12)}`;
+  const text = result.outputFiles[0]!.text.replaceAll(placeholder, version);
   await mkdir(dirname(output), { recursive: true });
   await replace(output, text);
   await replace(record, JSON.stringify({ hash, inputs }));
@@ -57,11 +57,16 @@ async function lastInputs(): Promise<{ hash: string; inputs: string[] } | undefi
 
 /** The hash of what makes the bundle; a file that is gone makes it differ. */
 async function hashOf(inputs: readonly string[]): Promise<string> {
-  const hash = createHash("sha256").update(esbuildVersion);
-  for (const input of [...inputs, "package.json", "tools/bundle.ts"]) {
+  // Of package.json only the version: another script there must not look like another proxy.
+  const hash = createHash("sha256").update(`${esbuildVersion}\0${await packageVersion()}`);
+  for (const input of [...inputs, "tools/bundle.ts"]) {
     hash.update(`\0${input}\0`).update(await readFile(join(root, input)).catch(() => "gone"));
   }
   return hash.digest("hex");
+}
+
+async function packageVersion(): Promise<string> {
+  return JSON.parse(await readFile(join(root, "package.json"), "utf8")).version;
 }
 
 /** Whole or not at all, and only what differs: two programs may bundle at the same moment. */

@@ -1,5 +1,6 @@
 import type { LookupAddress } from "node:dns";
 import type { ServerResponse } from "node:http";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { appFor, proxyKey, type Seen, serveGemini, serveOn, type TestServer } from "./fixtures.ts";
 
@@ -98,6 +99,37 @@ describe("where images may come from", () => {
     const { vision } = appFor(upstream);
     expect(await errorOf(vision(url))).toMatchObject({ status: 422, code, source: "proxy" });
     expect(upstream.requests).toEqual([]);
+  });
+
+  test("no way to write an inner IPv4 address gets through", async () => {
+    const { vision } = appFor(upstream);
+    const inner = fc.oneof(
+      fc.tuple(fc.constantFrom(0, 10, 127, 224, 255), fc.nat(255), fc.nat(255), fc.nat(255)),
+      fc.tuple(fc.constant(192), fc.constant(168), fc.nat(255), fc.nat(255)),
+      fc.tuple(fc.constant(172), fc.integer({ min: 16, max: 31 }), fc.nat(255), fc.nat(255)),
+      fc.constant([169, 254, 169, 254] as const),
+    );
+    const radix = fc.constantFrom(
+      (n: number) => `${n}`,
+      (n: number) => `0x${n.toString(16)}`,
+      (n: number) => `0${n.toString(8)}`,
+    );
+    // Two parts are a.(24 bits), three a.b.(16 bits), one is all 32 bits: inet_aton's forms, which URLs keep.
+    const written = fc
+      .tuple(inner, fc.integer({ min: 1, max: 4 }), fc.array(radix, { minLength: 4, maxLength: 4 }))
+      .map(([bytes, parts, write]) => {
+        const head = bytes.slice(0, parts - 1);
+        const tail = bytes.slice(parts - 1).reduce((sum, byte) => sum * 256 + byte, 0);
+        return [...head, tail].map((n, i) => write[i]!(n)).join(".");
+      });
+    await fc.assert(
+      fc.asyncProperty(written, async (host) => {
+        expect(await errorOf(vision(`http://${host}/`))).toMatchObject({
+          status: 422,
+          code: "image.address",
+        });
+      }),
+    );
   });
 
   test.each([
@@ -233,6 +265,27 @@ describe("what the image's server sends", () => {
     const error = await errorOf(vision(`${images.url}/cat.png`));
     expect(error).toMatchObject({ status: 422, code: "image.unreachable" });
     expect(error.message).toBe("image_url: the server could not be reached (ECONNREFUSED)");
+  });
+
+  test("a client that goes away cancels the fetch", async () => {
+    const { promise: asked, resolve: onAsked } = Promise.withResolvers<void>();
+    const { promise: cut, resolve: onCut } = Promise.withResolvers<void>();
+    answer = (_, response) => {
+      response.once("close", onCut);
+      onAsked();
+    };
+    const { app, logged } = appFor(upstream, allowed());
+    const client = new AbortController();
+    const response = app.request(`/vision?image_url=${images.url}/cat.png&prompt=x`, {
+      method: "POST",
+      headers: { "x-api-key": proxyKey },
+      signal: client.signal,
+    });
+    await asked;
+    client.abort();
+    expect((await response).status).toBe(499);
+    await cut;
+    expect(logged()).toMatchObject([{ status: 499, error: "client.gone" }]);
   });
 
   test("a resolver that hangs is not waited for beyond the limit", async () => {
