@@ -81,8 +81,8 @@ function oneDoor({ path, text }: Source): Breach[] {
 const registryHosts = ["registry.npmjs" + ".org", "proxy.golang" + ".org", "files.pythonhosted" + ".org"];
 
 function leaks({ path, text }: Source, clone: Clone): Breach[] {
-  const machine = linesWith(text, new RegExp(`${literal(clone.root)}(?![\\w-])`));
-  const registry = linesWith(text, new RegExp(registryHosts.map(literal).join("|")));
+  const machine = linesWith(text, new RegExp(`${RegExp.escape(clone.root)}(?![\\w-])`));
+  const registry = linesWith(text, new RegExp(registryHosts.map((host) => RegExp.escape(host)).join("|")));
   return [
     // A clone in /app or /src would find its own name everywhere.
     ...(clone.root.split("/").length > 2 ? machine : []).map((line) => ({
@@ -130,8 +130,4 @@ function linesWith(text: string, pattern: RegExp): number[] {
 /** Markdown with its code blanked out, line numbers kept: `[a](b)` in a snippet is no link. */
 function withoutCode(text: string): string {
   return text.replace(/^```[\s\S]*?^```|`[^`\n]*`/gm, (code) => code.replace(/[^\n]/g, " "));
-}
-
-function literal(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
