@@ -98,7 +98,7 @@ export function writeScript(files: readonly Wanted[], nonce: string): string {
   const folders = [...new Set(files.map(({ path }) => folderOf(path)))];
   return [
     "set -eC", // C: `>` makes a new file or fails, so that nothing planted at a name is written through
-    `clean() { rm -f ${quote(temps)}; }`,
+    `clean() { rm -f ${quote(temps)} 2>/dev/null; }`,
     "trap clean EXIT; trap 'exit 1' HUP INT TERM PIPE",
     FUNCTIONS,
     ...folders.map((folder) => `folder ${quote([folder])}`),

@@ -14,6 +14,8 @@ export interface Link {
   readonly alive: boolean;
   /** Why it was lost, as far as known. */
   readonly lostBecause: string | undefined;
+  /** It was ended by `close()`. */
+  readonly closedHere: boolean;
   /** Calls back once when the connection is gone, at once if it is. Gives a function that takes the callback off. */
   onLost(callback: () => void): () => void;
   close(): Promise<void>;
@@ -67,6 +69,7 @@ export async function openLink(target: SshTarget, options: LinkOptions): Promise
   let greeting = "";
   let alive = false;
   let lostBecause: string | undefined;
+  let closedHere = false;
   const listeners = new Set<() => void>();
 
   const whenClosed = new Promise<void>((resolve) => client.once("close", resolve));
@@ -82,12 +85,17 @@ export async function openLink(target: SshTarget, options: LinkOptions): Promise
     get lostBecause() {
       return lostBecause;
     },
+    get closedHere() {
+      return closedHere;
+    },
     onLost(callback) {
       if (!alive) queueMicrotask(callback);
       else listeners.add(callback);
       return () => listeners.delete(callback);
     },
     async close() {
+      closedHere = true;
+      lostBecause ??= "it was closed here";
       const cut = setTimeout(() => socket.destroy(), GOODBYE_MS);
       client.end();
       await whenClosed;

@@ -40,7 +40,9 @@ class ChannelStream extends Duplex {
   constructor(link: Link, channel: ClientChannel) {
     super({ allowHalfOpen: true });
     this.#channel = channel;
-    this.#offLost = link.onLost(() => this.destroy(lost(link.where, link.lostBecause, true)));
+    this.#offLost = link.onLost(() =>
+      this.destroy(link.closedHere ? undefined : lost(link.where, link.lostBecause, true)),
+    );
     channel.on("data", (data: Buffer) => {
       if (!this.destroyed && !this.push(data)) channel.pause();
     });

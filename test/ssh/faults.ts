@@ -6,6 +6,8 @@ import type { CloreError } from "../../src/core/errors.ts";
 export interface FaultyServer extends AsyncDisposable {
   port: number;
   connections(): number;
+  /** Waits until no connection is open. */
+  allClosed(): Promise<void>;
 }
 
 export async function faultyServer(treat: (socket: Socket, nth: number) => void): Promise<FaultyServer> {
@@ -16,12 +18,16 @@ export async function faultyServer(treat: (socket: Socket, nth: number) => void)
     socket.on("error", () => {});
     socket.once("close", () => sockets.delete(socket));
     treat(socket, ++count);
+    socket.resume(); // an end is seen only by who reads
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
     connections: () => count,
+    async allClosed() {
+      for (const socket of sockets) if (!socket.closed) await once(socket, "close");
+    },
     async [Symbol.asyncDispose]() {
       server.close();
       for (const socket of sockets) socket.destroy();
