@@ -70,7 +70,7 @@ const httpDoors = new Set([
 
 function oneDoor({ path, text }: Source): Breach[] {
   if (!/^(src|stacks|tools)\/.*\.m?ts$/.test(path) || httpDoors.has(path)) return [];
-  return linesWith(text, /(?<![\w.])fetch\(|from "undici"/).map((line) => ({
+  return linesWith(text, /(?<![\w.])fetch\(|from ["]undici"/).map((line) => ({
     path,
     line,
     problem: "calls the network by itself; use one of the HTTP doors (tools/check-rules.ts)",
