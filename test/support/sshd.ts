@@ -26,7 +26,7 @@ export interface Sshd extends AsyncDisposable {
 }
 
 export interface SshdOptions {
-  /** More lines of sshd_config: `MaxSessions 2`. */
+  /** More lines of sshd_config: `MaxSessions 2`. They win over the helper's own from `SetEnv` on. */
   config?: string[];
   /** Types of host keys it has. @default ["ed25519"] */
   hostKeys?: HostKeyType[];
@@ -57,19 +57,21 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
       ...keyTypes.map((type) => `HostKey ${join(folder, `host_${type}`)}`),
       `AuthorizedKeysFile ${join(folder, "authorized_keys")}`,
       `PidFile ${join(folder, "pid")}`,
+      ...(options.config ?? []), // sshd takes the first of several lines for one thing: these win
       "SetEnv SHLVL=2", // bash then skips this machine's ~/.bashrc, which may be slow or print something
       "UsePAM no",
       "StrictModes no",
       "PasswordAuthentication no",
       "PermitRootLogin prohibit-password",
       "LogLevel VERBOSE",
-      ...(options.config ?? []),
       "",
     ].join("\n"),
   );
   if (process.getuid?.() === 0) execFileSync("mkdir", ["-p", "/run/sshd"]); // its privilege separation folder
 
   let child: ChildProcess;
+  const killAtExit = () => child?.kill("SIGKILL");
+  process.once("exit", killAtExit); // a test run that breaks off leaves nothing behind
   const start = async () => {
     // Not detached into the background (-D), log to a file (-E).
     child = spawn("/usr/sbin/sshd", ["-D", "-f", join(folder, "sshd_config"), "-E", join(folder, "log")], {
@@ -121,6 +123,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     },
     async [Symbol.asyncDispose]() {
       await kill();
+      process.off("exit", killAtExit);
       rmSync(folder, { recursive: true, force: true });
     },
   };
