@@ -29,12 +29,35 @@ const margin = 0.02;
 /** Who had the last pass waits this share longer, so that others who wait too are not starved. */
 const handicap = 0.03;
 
-/** When `owner` may send next, in milliseconds since the epoch; not after `now` means at once. */
-export function dueAt(state: GateState, kind: PassKind, owner: string, limits: GateLimits): number {
-  const courtesy = state.lastOwner === owner ? handicap : 0;
-  const nextRequest = state.lastRequestMs + limits.requestEveryMs * (1 + margin + courtesy);
-  const nextCreate = kind === "create" ? state.lastCreateMs + limits.createEveryMs * (1 + margin) : 0;
-  return Math.ceil(Math.max(nextRequest, nextCreate, state.blockedUntilMs));
+/** Which of those who wait passes now, or how long until one does. */
+export type Next = { pass: PassKind } | { waitMs: number };
+
+/**
+ * The next of `kinds` (who waits, at least one) to pass. A create that is due goes first, and no read takes the slot
+ * just before it: creates are the scarce ones, and a read a second later is as good.
+ */
+export function nextToPass(
+  kinds: ReadonlySet<PassKind>,
+  state: GateState,
+  owner: string,
+  limits: GateLimits,
+  now: number,
+): Next {
+  const step = stepMs(state, owner, limits);
+  const request = Math.ceil(Math.max(state.lastRequestMs + step, state.blockedUntilMs));
+  const create = Math.ceil(Math.max(request, state.lastCreateMs + limits.createEveryMs * (1 + margin)));
+  if (kinds.has("create")) {
+    if (create <= now) return { pass: "create" };
+    // With creates as frequent as reads this would starve the reads.
+    const wouldDelay =
+      create < Math.max(now, request) + step && limits.createEveryMs > 2 * limits.requestEveryMs;
+    if (!kinds.has("request") || wouldDelay) return { waitMs: create - now };
+  }
+  return request <= now ? { pass: "request" } : { waitMs: request - now };
+}
+
+function stepMs(state: GateState, owner: string, limits: GateLimits): number {
+  return limits.requestEveryMs * (1 + margin + (state.lastOwner === owner ? handicap : 0));
 }
 
 export function afterPass(state: GateState, kind: PassKind, owner: string, now: number): GateState {

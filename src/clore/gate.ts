@@ -2,12 +2,20 @@ import { createHash, randomUUID } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { type Log, silentLog } from "../core/log.ts";
 import type { Secret } from "../core/secret.ts";
-import { afterPass, afterPenalty, believable, dueAt, type GateLimits, type PassKind } from "./gate-rules.ts";
+import {
+  afterPass,
+  afterPenalty,
+  believable,
+  type GateLimits,
+  type Next,
+  nextToPass,
+  type PassKind,
+} from "./gate-rules.ts";
 import { type GateStore, memoryStore, StoreBusy, sqliteStore } from "./gate-store.ts";
 
 /** Who wants to call Clore.ai passes here first. */
 export interface RateGate {
-  /** Resolves when the request may be sent, in the order of asking; rejects with the signal's reason. */
+  /** Resolves when the request may be sent, in the order of asking of its kind; rejects with the signal's reason. */
   pass(kind: PassKind, signal?: AbortSignal): Promise<void>;
   /** After a 429: nobody who uses this key, in any process, passes for `ms` milliseconds (at most 60 s). */
   penalise(ms: number): Promise<void>;
@@ -108,12 +116,13 @@ class Gate implements RateGate {
 
   async penalise(ms: number): Promise<void> {
     for (let tries = 1; ; tries++) {
+      const store = this.#store;
       try {
         const now = this.#clock.now();
-        this.#store.update((state) => afterPenalty(believable(state, now), ms, now));
+        store.update((state) => afterPenalty(believable(state, now), ms, now));
         return;
       } catch (error) {
-        await this.#overcome(error, tries);
+        await this.#overcome(store, error, tries);
       }
     }
   }
@@ -127,37 +136,34 @@ class Gate implements RateGate {
   async #serve(): Promise<void> {
     this.#serving = true;
     for (let tries = 1; this.#waiting.length > 0; ) {
+      const store = this.#store;
       try {
         const pauseMs = this.#admitNext();
         tries = 1;
         if (pauseMs > 0) await this.#pause(pauseMs);
       } catch (error) {
-        await this.#overcome(error, tries++);
+        await this.#overcome(store, error, tries++);
       }
     }
     this.#serving = false;
   }
 
-  /** Lets the first who is due pass, or says how long until one is. */
+  /** Lets the first of those who are due pass, or says how long until somebody is. */
   #admitNext(): number {
     const now = this.#clock.now();
-    let pauseMs = 0;
-    let admitted: Waiter | undefined;
+    const kinds = new Set(this.#waiting.map(({ kind }) => kind));
+    let next: Next = { waitMs: 0 };
     this.#store.update((seen) => {
       const state = believable(seen, now);
-      const due = (kind: PassKind) => dueAt(state, kind, this.#owner, this.#limits);
-      // Of the first of each kind the one due earlier; when both are, the one that asked earlier.
-      const first = this.#waiting.find(({ kind }) => due(kind) <= now);
-      admitted = first;
-      if (first !== undefined) return afterPass(state, first.kind, this.#owner, now);
-      pauseMs = Math.min(...this.#waiting.map(({ kind }) => due(kind))) - now;
-      return state;
+      next = nextToPass(kinds, state, this.#owner, this.#limits, now);
+      return "pass" in next ? afterPass(state, next.pass, this.#owner, now) : state;
     });
-    if (admitted !== undefined) {
-      this.#waiting.splice(this.#waiting.indexOf(admitted), 1);
-      admitted.admit();
-    }
-    return pauseMs;
+    // Assigned in the callback, which the type checker does not follow.
+    const decided = next as Next;
+    if ("waitMs" in decided) return decided.waitMs;
+    const index = this.#waiting.findIndex(({ kind }) => kind === decided.pass);
+    this.#waiting.splice(index, 1)[0]?.admit();
+    return 0;
   }
 
   async #pause(ms: number): Promise<void> {
@@ -166,11 +172,13 @@ class Gate implements RateGate {
   }
 
   /** A locked file is waited for; one that stays locked or cannot be used is given up. */
-  async #overcome(error: unknown, tries: number): Promise<void> {
+  async #overcome(failed: GateStore, error: unknown, tries: number): Promise<void> {
     if (error instanceof StoreBusy && tries < busyTries) return this.#clock.sleep(10 + Math.random() * 20);
+    // Somebody else who met the same failure has changed it already, or the gate was closed.
+    if (this.#store !== failed) return;
     this.#warn(error);
     try {
-      this.#store.close();
+      failed.close();
     } catch {
       // It is unusable already; what matters is said above.
     }

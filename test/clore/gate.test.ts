@@ -75,6 +75,46 @@ test("requests pass one a second, creates one in five, in the order of asking; r
   ).toEqual(["c1@0", "r1@1050", "r2@2100", "r3@3150", "c2@5100"]);
 });
 
+test("endless reads neither hold a create up nor are starved by creates", async () => {
+  const clock = new FakeClock();
+  const gate = gateOf(newKey(), clock);
+  const passes = (kind: PassKind, count: number) =>
+    Array.from({ length: count }, (): [string, Promise<void>] => [kind, gate.pass(kind)]);
+  const order = await admissions(clock, [...passes("create", 4), ...passes("request", 20)]);
+  expect(order.filter((pass) => pass.startsWith("create"))).toEqual([
+    "create@0",
+    "create@5100",
+    "create@10200",
+    "create@15300",
+  ]);
+  expect(order.slice(0, 6)).toEqual([
+    "create@0",
+    "request@1050",
+    "request@2100",
+    "request@3150",
+    "create@5100",
+    "request@6150",
+  ]);
+});
+
+test("creates as frequent as reads do not starve them", async () => {
+  const clock = new FakeClock();
+  const gate = openRateGate({
+    directory: folder,
+    apiUrl,
+    apiKey: newKey(),
+    clock,
+    requestEveryMs: 10,
+    createEveryMs: 20,
+  });
+  open.push(gate);
+  const order = await admissions(clock, [
+    ...Array.from({ length: 10 }, (): [string, Promise<void>] => ["create", gate.pass("create")]),
+    ["read", gate.pass("request")],
+  ]);
+  expect(order.findIndex((pass) => pass.startsWith("read"))).toBe(1);
+});
+
 test("a create is not starved by another process that reads without end", async () => {
   const clock = new FakeClock();
   const key = newKey();
