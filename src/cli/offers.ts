@@ -140,7 +140,8 @@ export async function showOffers(
   for (const line of table(ranked.slice(0, question.limit))) io.out(line);
   io.out("");
   io.out(funnelText(selection));
-  if (market.skipped.length > 0) io.out(`${market.skipped.length} rows of the market could not be read`);
+  if (market.skipped.length > 0)
+    io.out(`unreadable rows left out: ${market.skipped.length}`);
   io.out(`server ${ranked[0]!.serverId} would be taken, ${explain(ranked[0]!, ranked[1])}`);
   if (!hasKey) io.out("not checked against your wallets: set CLORE_API_KEY for that");
   return 0;
