@@ -10,6 +10,8 @@ import type { ExecOptions, ExecResult } from "./types.ts";
 const DEFAULT_MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 /** How long ending a command may take (SIGTERM, a second, SIGKILL) before we walk away from it. */
 const ENDING_MS = 4_000;
+/** A longer timer of Node's would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The command was not handed over: it is safe to run it again. `refused`: the host opens no further channel. */
 export class NotStarted extends Error {
@@ -58,7 +60,7 @@ export function execOn(link: Link, command: string, options: ExecOptions): Promi
   const onAbort = () => stop(options.signal?.reason);
   const timer = setTimeout(
     () => stop(timedOut(link.where, options.timeoutMs, stdout, stderr)),
-    options.timeoutMs,
+    Math.min(options.timeoutMs, LONGEST_TIMER_MS),
   );
   options.signal?.addEventListener("abort", onAbort, { once: true });
   const offLost = link.onLost(() => {
@@ -78,7 +80,8 @@ export function execOn(link: Link, command: string, options: ExecOptions): Promi
   };
 
   const onEnd = () => {
-    take(stderr, shell.rest());
+    take(stdout, shell.stdout.rest());
+    take(stderr, shell.stderr.rest());
     if (stopping || exitCode === undefined) {
       return fail(lost(link.where, "the host closed the channel without an exit code", true));
     }
@@ -98,8 +101,8 @@ export function execOn(link: Link, command: string, options: ExecOptions): Promi
     opened.on("exit", (code: number | null, signal?: string) => {
       exitCode = code ?? 128 + signalNumber(signal);
     });
-    opened.on("data", (data: Buffer) => take(stdout, data));
-    opened.stderr.on("data", (data: Buffer) => take(stderr, shell.stderr(data)));
+    opened.on("data", (data: Buffer) => take(stdout, shell.stdout.take(data)));
+    opened.stderr.on("data", (data: Buffer) => take(stderr, shell.stderr.take(data)));
     opened.on("error", stop);
     // Both have to come: each stream ends by itself. On a lost connection they come too, and mean nothing.
     let parts = 2;

@@ -1,6 +1,5 @@
 import { connect as tcpConnect } from "node:net";
 import ssh2, { type Client, type ConnectConfig } from "ssh2";
-import type { CloreError } from "../core/errors.ts";
 import { connectError, nameOf, reset, type Stage, timedOut } from "./errors.ts";
 import { hostKeyAlgorithms, hostKeyChanged, hostKeyLine, sameHostKey } from "./hostkey.ts";
 import { publicKeyOf } from "./keypair.ts";
@@ -65,13 +64,14 @@ export async function openLink(target: SshTarget, options: LinkOptions): Promise
   const client = new ssh2.Client();
   let stage: Stage = "tcp";
   let shownKey: Buffer | undefined;
-  let trouble: CloreError | undefined;
   let greeting = "";
   let alive = false;
   let lostBecause: string | undefined;
   let closedHere = false;
   const listeners = new Set<() => void>();
 
+  const isPinned = (key: Buffer) =>
+    target.hostKey === undefined || sameHostKey(target.hostKey, hostKeyLine(key));
   const whenClosed = new Promise<void>((resolve) => client.once("close", resolve));
   const link: Link = {
     where,
@@ -117,6 +117,7 @@ export async function openLink(target: SshTarget, options: LinkOptions): Promise
     socket.once("connect", () => {
       stage = "banner";
     });
+    socket.once("end", () => socket.destroy()); // nothing more can come: do not wait for what we still send
     const onData = (data: Buffer) => {
       greeting += data.toString("latin1");
       if (/^SSH-/m.test(greeting)) stage = "handshake";
@@ -139,18 +140,16 @@ export async function openLink(target: SshTarget, options: LinkOptions): Promise
         socket.destroy();
         return;
       }
-      const changed =
-        target.hostKey !== undefined &&
-        (shownKey ? !sameHostKey(target.hostKey, hostKeyLine(shownKey)) : false);
-      const gone = target.hostKey !== undefined && /no matching host key/.test(error.message);
-      trouble ??=
-        changed || gone
-          ? hostKeyChanged(where, target.hostKey!, shownKey)
-          : connectError(where, stage, greeting, error);
-      fail(trouble);
+      const { hostKey } = target;
+      const changed = shownKey ? !isPinned(shownKey) : /no matching host key/.test(error.message);
+      fail(
+        hostKey !== undefined && changed
+          ? hostKeyChanged(where, hostKey, shownKey)
+          : connectError(where, stage, greeting, error),
+      );
     });
     client.once("close", () => {
-      if (!alive) fail(trouble ?? reset(where, stage, greeting));
+      if (!alive) fail(reset(where, stage, greeting)); // no more than a repetition after an error
       alive = false;
       for (const listener of [...listeners]) listener();
       listeners.clear();
@@ -162,8 +161,8 @@ export async function openLink(target: SshTarget, options: LinkOptions): Promise
       authHandler: ["publickey"],
       algorithms: { ...ALGORITHMS, serverHostKey },
       hostVerifier: (key: Buffer) => {
-        shownKey = Buffer.from(key);
-        return target.hostKey === undefined || sameHostKey(target.hostKey, hostKeyLine(shownKey));
+        shownKey ??= Buffer.from(key);
+        return isPinned(key) && shownKey.equals(key); // asked again when keys are exchanged anew
       },
       readyTimeout: 0,
       keepaliveInterval: options.keepaliveMs ?? 10_000,

@@ -5,32 +5,46 @@ import { quote } from "./quote.ts";
 const MOST_NOISE_BYTES = 64 * 1024;
 
 /**
- * A command line as it is sent: run by a POSIX sh whatever the account's shell, which first tells its process id on stderr.
+ * A command line as it is sent: run by a POSIX sh whatever the account's shell, which first tells its process id on both streams.
  * The id is needed to end it: OpenSSH passes no signals on in sessions of root, nor does it end a command whose channel is closed.
+ * What login scripts print (images greet people) comes before the id and so is told apart from the command's output.
  */
 export class RemoteShell {
   readonly line: string;
-  /** Leader of the command's process group, once it has started. */
-  pid: number | undefined;
-  readonly #marker = `clore-${randomBytes(8).toString("hex")}`;
-  #noise: Buffer | undefined = Buffer.alloc(0);
+  readonly stdout: Preamble;
+  readonly stderr: Preamble;
 
   constructor(command: string) {
-    this.line = `exec /bin/sh -c ${quote([`echo ${this.#marker} $$ >&2\n${command}`])}`;
+    const marker = `clore-${randomBytes(8).toString("hex")}`;
+    this.stdout = new Preamble(marker);
+    this.stderr = new Preamble(marker);
+    this.line = `exec /bin/sh -c ${quote([`echo ${marker} $$; echo ${marker} $$ >&2\n${command}`])}`;
   }
 
-  /** Takes a piece of stderr and gives what belongs to the command: all that follows the line with the id. */
-  stderr(data: Buffer): Buffer {
+  /** Leader of the command's process group, once it has started. */
+  get pid(): number | undefined {
+    return this.stdout.pid ?? this.stderr.pid;
+  }
+}
+
+/** Takes off what comes before the command's own output. */
+class Preamble {
+  pid: number | undefined;
+  readonly #marker: string;
+  #noise: Buffer | undefined = Buffer.alloc(0);
+
+  constructor(marker: string) {
+    this.#marker = marker;
+  }
+
+  /** Gives what of a piece belongs to the command. */
+  take(data: Buffer): Buffer {
     if (!this.#noise) return data;
-    const all = Buffer.concat([this.#noise, data]);
-    const found = new RegExp(`^${this.#marker} (\\d+)\n`, "m").exec(all.toString("latin1"));
-    if (found) {
-      this.pid = Number(found[1]);
-      this.#noise = undefined;
-      return all.subarray(found.index + found[0].length);
-    }
-    this.#noise = all;
-    return all.length > MOST_NOISE_BYTES ? this.rest() : Buffer.alloc(0);
+    this.#noise = Buffer.concat([this.#noise, data]);
+    const found = new RegExp(`${this.#marker} (\\d+)\n`).exec(this.#noise.toString("latin1"));
+    if (!found) return this.#noise.length > MOST_NOISE_BYTES ? this.rest() : Buffer.alloc(0);
+    this.pid = Number(found[1]);
+    return this.rest().subarray(found.index + found[0].length);
   }
 
   /** At the end: what came although the command never started. */

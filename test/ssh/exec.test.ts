@@ -83,6 +83,26 @@ describe("a command's result", () => {
     expect(pieces).toEqual(["stdout:a", "stdout:äb", "stdout:😀"]);
   });
 
+  test("is free of what login scripts print", async () => {
+    const chatty = 'echo -n "Welcome! "; echo "Be nice" >&2; eval "$SSH_ORIGINAL_COMMAND"';
+    await using host = await startSshd({ config: [`ForceCommand ${chatty}`] });
+    await using connection = await connect(host.target, quick);
+    const wanted = { exitCode: 1, stdout: "out\n", stderr: "err\n" };
+    expect(await connection.exec("echo out; echo err >&2; exit 1", quick)).toEqual(wanted);
+    const files = [{ path: `${host.folder}/x`, content: "1", mode: 0o600 }];
+    expect(await connection.writeFiles(files)).toHaveLength(1);
+    expect(await connection.writeFiles(files)).toEqual([]);
+  });
+
+  test("of an account that runs nothing shows what the host says", async () => {
+    await using host = await startSshd({
+      config: ["ForceCommand echo 'no commands here'; echo sorry >&2; exit 1"],
+    });
+    await using connection = await connect(host.target, quick);
+    const wanted = { exitCode: 1, stdout: "no commands here\n", stderr: "sorry\n" };
+    expect(await connection.exec("true", quick)).toEqual(wanted);
+  });
+
   test("gives output while the command runs", async () => {
     const seen = firstLine();
     let ended = false;

@@ -18,7 +18,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { connect } from "../../src/ssh/connect.ts";
 import { type Exec, writeFilesWith } from "../../src/ssh/files.ts";
-import { parseComparison } from "../../src/ssh/filescripts.ts";
+import { END, parseComparison, writeScript } from "../../src/ssh/filescripts.ts";
 import type { RemoteFile, SshConnection } from "../../src/ssh/types.ts";
 import { type Sshd, startSshd } from "../support/sshd.ts";
 import { failure } from "./faults.ts";
@@ -248,6 +248,20 @@ describe("links that others planted", () => {
     expect(readFileSync(join(folder, "x"), "utf8")).toBe("mine");
     if (to === "file") expect(readFileSync(elsewhere, "utf8")).toBe("precious");
     else expect(readdirSync(elsewhere)).toEqual([]);
+  });
+
+  test("a link at the temporary name is not written through", async () => {
+    writeFileSync(join(folder, "precious"), "precious");
+    symlinkSync(join(folder, "precious"), join(folder, ".clore-known-0"));
+    const wanted = [{ path: join(folder, "x"), content: Buffer.from("mine"), mode: 0o600, owner: undefined }];
+    const script = writeScript(wanted, "known");
+    const stdin = `mine${END}`;
+    expect((await ssh.exec(script, { stdin, timeoutMs: 5_000 })).exitCode).not.toBe(0);
+    expect(readFileSync(join(folder, "precious"), "utf8")).toBe("precious");
+    expect(existsSync(join(folder, "x"))).toBe(false);
+    // The script is right otherwise: with another name it writes.
+    expect((await ssh.exec(writeScript(wanted, "other"), { stdin, timeoutMs: 5_000 })).exitCode).toBe(0);
+    expect(readFileSync(join(folder, "x"), "utf8")).toBe("mine");
   });
 
   test.runIf(isRoot)("a folder that another user made a link is refused", async () => {
