@@ -1,0 +1,75 @@
+import type { z } from "zod";
+import type { InputProblem } from "../core/errors.ts";
+import type { Handler } from "./handler.ts";
+import { hasUnknown, type Properties } from "./rpc/values.ts";
+
+/** Splits inputs into those that are wholly known and the names of the others (a preview has unknowns). */
+export function knownOnly(inputs: Properties): { known: Properties; unknownNames: string[] } {
+  const known: Properties = {};
+  const unknownNames: string[] = [];
+  for (const [key, value] of Object.entries(inputs)) {
+    if (value === undefined || value === null) continue;
+    if (hasUnknown(value)) unknownNames.push(key);
+    else known[key] = value;
+  }
+  return { known, unknownNames };
+}
+
+/**
+ * Checks inputs by the handler's schema and rules. All mistakes at once; defaults are filled in; properties that
+ * are still unknown are passed through and checked when they are known.
+ */
+export function checkInputs(
+  handler: Handler,
+  raw: Properties,
+): { inputs: Properties; problems: InputProblem[] } {
+  const { known, unknownNames } = knownOnly(raw);
+  const mask = Object.fromEntries(
+    unknownNames.filter((key) => key in handler.inputs.shape).map((key) => [key, true as const]),
+  );
+  const parsed = handler.inputs.omit(mask as Record<string, never>).safeParse(known);
+  const unexpected = unknownNames
+    .filter((key) => !(key in handler.inputs.shape))
+    .map((key) => ({ path: key, problem: unrecognised(key, handler) }));
+  if (!parsed.success) {
+    return {
+      inputs: raw,
+      problems: [...unexpected, ...parsed.error.issues.flatMap((issue) => problemsOf(issue, handler))],
+    };
+  }
+  const problems = [...unexpected, ...(handler.rules?.(parsed.data) ?? [])];
+  if (problems.length > 0) return { inputs: raw, problems };
+  const unknowns = Object.fromEntries(unknownNames.map((key) => [key, raw[key]]));
+  const complete =
+    handler.complete && unknownNames.length === 0 ? handler.complete(parsed.data) : parsed.data;
+  return { inputs: { ...complete, ...unknowns }, problems: [] };
+}
+
+function problemsOf(issue: z.core.$ZodIssue, handler: Handler): InputProblem[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({
+      path: propertyPath([...issue.path, key]),
+      problem: issue.path.length === 0 ? unrecognised(key, handler) : "no such property",
+    }));
+  }
+  return [{ path: propertyPath(issue.path), problem: issue.message }];
+}
+
+function unrecognised(key: string, handler: Handler): string {
+  const near = Object.keys(handler.inputs.shape).find((name) => name.toLowerCase() === key.toLowerCase());
+  return near
+    ? `no such property; did you mean ${near}?`
+    : `no such property (there are: ${Object.keys(handler.inputs.shape).join(", ")})`;
+}
+
+/** `ports["8080"]`, `files[0].path`: as Pulumi writes property paths. */
+export function propertyPath(path: readonly PropertyKey[]): string {
+  return path
+    .map((part, i) => {
+      if (typeof part === "number") return `[${part}]`;
+      const text = String(part);
+      if (/^[A-Za-z_]\w*$/.test(text)) return i === 0 ? text : `.${text}`;
+      return `[${JSON.stringify(text)}]`;
+    })
+    .join("");
+}

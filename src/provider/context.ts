@@ -1,0 +1,72 @@
+import { CloreClient, defaultApiUrl } from "../clore/client.ts";
+import { openRateGate } from "../clore/gate.ts";
+import { SharedOrders } from "../clore/shared-orders.ts";
+import type { CloreApi } from "../clore/types.ts";
+import { CloreError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { Secret } from "../core/secret.ts";
+import { stateDirectory } from "../core/state-directory.ts";
+import { accountOf } from "../ledger/account.ts";
+import { Ledger } from "../ledger/ledger.ts";
+import { HostBook } from "../rental/host-book.ts";
+import { SshPool } from "../ssh/pool.ts";
+
+/** What Configure brought. */
+export interface PluginSettings {
+  /** Keys without the `clore:` in front. */
+  config: Readonly<Record<string, string>>;
+  env: Readonly<Record<string, string | undefined>>;
+  log: Log;
+}
+
+/** What all handlers of one plugin process share. */
+export interface PluginContext {
+  /** The marketplace can be read without a key. */
+  clore: CloreApi;
+  /** One poll of the orders serves every waiting server. */
+  orders: SharedOrders;
+  /**
+   * Names the account that pays.
+   * @throws CloreError `clore.no-api-key`
+   */
+  account(): string;
+  hasKey: boolean;
+  ledger: Ledger;
+  hosts: HostBook;
+  ssh: SshPool;
+  /** Servers that this process is about to rent: two resources never race for the same one. */
+  reserved: Set<number>;
+  close(): Promise<void>;
+}
+
+export function configure({ config, env, log }: PluginSettings): PluginContext {
+  const apiUrl = config.apiUrl ?? env.CLORE_API_URL ?? defaultApiUrl;
+  const key = config.apiKey ?? env.CLORE_API_KEY;
+  const apiKey = key ? new Secret(key) : undefined;
+  const directory = stateDirectory(env);
+  const gate = openRateGate({ directory, apiUrl, apiKey, log });
+  const clore = new CloreClient({ apiUrl, apiKey, gate, log });
+  const ssh = new SshPool();
+  return {
+    clore,
+    orders: new SharedOrders(clore),
+    account() {
+      if (!apiKey) {
+        throw new CloreError("clore.no-api-key", {
+          message: "no Clore.ai API key is configured",
+          hint: "set CLORE_API_KEY, or run: pulumi config set --secret clore:apiKey <key>",
+        });
+      }
+      return accountOf(apiUrl, apiKey.reveal());
+    },
+    hasKey: apiKey !== undefined,
+    ledger: new Ledger(directory),
+    hosts: new HostBook(directory),
+    ssh,
+    reserved: new Set(),
+    async close() {
+      await ssh.closeAll();
+      gate.close();
+    },
+  };
+}

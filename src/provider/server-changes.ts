@@ -1,0 +1,58 @@
+import { gpuKey } from "../catalog/gpus.ts";
+import type { Change } from "./handler.ts";
+import { stable } from "./rpc/values.ts";
+import type { ServerInputs } from "./server-inputs.ts";
+import type { OfferedServer, ServerState } from "./server-state.ts";
+import { sameKey } from "./server-state.ts";
+
+/** Whether the running server satisfies a changed limit: only then is it kept. */
+const satisfied: Readonly<
+  Partial<Record<keyof ServerInputs, (offered: OfferedServer, want: ServerInputs) => boolean>>
+> = {
+  gpu: (o, want) => want.gpu === undefined || (o.gpu !== undefined && gpuKey(o.gpu) === gpuKey(want.gpu)),
+  gpuCount: (o, want) => o.gpuCount === (want.gpuCount ?? o.gpuCount),
+  minVramGb: (o, want) => o.vramGbPerGpu >= (want.minVramGb ?? 0),
+  minRamGb: (o, want) => o.ramGb >= (want.minRamGb ?? 0),
+  minDiskGb: (o, want) => o.diskGb >= (want.minDiskGb ?? 0),
+  minCpuCores: (o, want) => o.cpuCores >= (want.minCpuCores ?? 0),
+  minDownMbps: (o, want) => o.downMbps >= (want.minDownMbps ?? 0),
+  minUpMbps: (o, want) => o.upMbps >= (want.minUpMbps ?? 0),
+  minReliability: (o, want) => o.reliability >= (want.minReliability ?? 0),
+  countries: (o, want) =>
+    want.countries === undefined || (o.country !== undefined && want.countries.includes(o.country)),
+  excludeCountries: (o, want) =>
+    o.country === undefined || !(want.excludeCountries ?? []).includes(o.country),
+  excludeServers: (o, want) => !(want.excludeServers ?? []).includes(o.serverId),
+  currency: (o, want) =>
+    want.currency === undefined || want.currency === "auto" || want.currency === o.currency,
+  market: (o, want) => o.market === (want.market ?? "on-demand"),
+};
+
+/** Properties that never touch a running server. */
+const neverReplaces = new Set(["maxPricePerDay", "bidPricePerDay", "lease", "acquireMinutes", "bootMinutes"]);
+
+/**
+ * What differs, and what each difference forces. Limits are compared with what the running server is, so that a
+ * stricter limit that it satisfies costs nothing. Pure.
+ */
+export function serverChanges(
+  recorded: Partial<ServerInputs>,
+  state: Partial<ServerState>,
+  want: ServerInputs,
+): Change[] {
+  const changes: Change[] = [];
+  for (const path of new Set([...Object.keys(recorded), ...Object.keys(want)]) as Set<keyof ServerInputs>) {
+    if (sameKey(path, recorded, want) || stable(recorded[path]) === stable(want[path])) continue;
+    changes.push({ path, kind: kindOf(path, state, want) });
+  }
+  if (state.reachable === false) changes.push({ path: "reachable", kind: "update", drift: true });
+  return changes;
+}
+
+function kindOf(path: keyof ServerInputs, state: Partial<ServerState>, want: ServerInputs): Change["kind"] {
+  if (neverReplaces.has(path)) return "update";
+  // An existing host can be given another key; a rented one was ordered with it.
+  if (path === "sshKey") return state.kind === "existing" ? "update" : "replace";
+  const check = satisfied[path];
+  return check && state.offered && check(state.offered, want) ? "update" : "replace";
+}

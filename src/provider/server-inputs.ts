@@ -1,0 +1,120 @@
+import { z } from "zod";
+import { loadCatalog } from "../catalog/load.ts";
+import { currencies } from "../clore/types.ts";
+import type { InputProblem } from "../core/errors.ts";
+import { checkOfferRequest } from "../market/check.ts";
+import { leaseHours, offerRequestOf } from "./server-request.ts";
+
+const perDay = z
+  .number({ error: "should be a number: USD per day" })
+  .positive({ error: "should be more than 0: USD per day (24 h)" });
+const atLeast = z.number({ error: "should be a number" }).min(0, { error: "should be 0 or more" });
+const country = z.string({ error: "should be a country code such as DE" });
+
+/** A Server's inputs as users write them; resources/server.ts has the meaning of each. */
+export const serverInputs = z.strictObject({
+  sshKey: z.strictObject({ publicKey: z.string().optional(), privateKey: z.string() }),
+  address: z.string().min(1).optional(),
+  port: z.int().min(1).max(65535).optional(),
+  user: z
+    .string()
+    .regex(/^[a-z_][\w-]*$/i, { error: "should be a login name" })
+    .optional(),
+  hostKey: z
+    .string()
+    .regex(/^\S+ \S+/, { error: "should be a public host key: ssh-ed25519 AAAA…" })
+    .optional(),
+  gpu: z.string().optional(),
+  gpuCount: z.int().min(0).max(64).optional(),
+  minVramGb: atLeast.optional(),
+  minRamGb: atLeast.optional(),
+  minDiskGb: atLeast.optional(),
+  minCpuCores: atLeast.optional(),
+  minDownMbps: atLeast.optional(),
+  minUpMbps: atLeast.optional(),
+  minReliability: z.number().optional(),
+  countries: z.array(country, { error: 'should be a list of country codes: ["DE", "NL"]' }).optional(),
+  excludeCountries: z.array(country).optional(),
+  excludeServers: z.array(z.int()).optional(),
+  market: z.enum(["on-demand", "spot"], { error: "should be on-demand or spot" }).optional(),
+  bidPricePerDay: perDay.optional(),
+  maxPricePerDay: z.number({ error: "should be a number: USD per day" }).optional(),
+  currency: z.enum(["auto", ...currencies], { error: `should be auto, ${currencies.join(", ")}` }).optional(),
+  image: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, { error: "should be an image name without spaces" })
+    .optional(),
+  autosshEntrypoint: z.boolean().optional(),
+  ports: z
+    .record(
+      z.string().regex(/^\d{1,5}$/, { error: "should be a port number" }),
+      z.enum(["tcp", "http"], { error: "should be tcp or http" }),
+    )
+    .optional(),
+  lease: z.string().optional(),
+  acquireMinutes: z
+    .number()
+    .positive()
+    .max(24 * 60)
+    .optional(),
+  bootMinutes: z.number().positive().max(120).optional(),
+});
+export type ServerInputs = z.infer<typeof serverInputs>;
+
+/** Properties that only mean something when a server is rented. */
+const rentedOnly = Object.keys(serverInputs.shape).filter(
+  (key) => !["sshKey", "address", "port", "user", "hostKey"].includes(key),
+);
+
+/** Rules between properties, and those that need the catalog. */
+export function serverRules(inputs: Partial<ServerInputs>): InputProblem[] {
+  if (inputs.address !== undefined) {
+    return rentedOnly
+      .filter((key) => inputs[key as keyof ServerInputs] !== undefined)
+      .map((path) => ({
+        path,
+        problem: "means nothing for an existing host (address is given): leave one of the two out",
+      }));
+  }
+  const problems: InputProblem[] = [];
+  for (const path of ["port", "user", "hostKey"] as const) {
+    if (inputs[path] !== undefined)
+      problems.push({ path, problem: "belongs to an existing host: give its address too" });
+  }
+  const http = Object.entries(inputs.ports ?? {}).filter(([, kind]) => kind === "http");
+  if (http.length > 1) {
+    problems.push({
+      path: "ports",
+      problem: `has ${http.length} http ports; an order can have one: make the others tcp`,
+    });
+  }
+  for (const port of Object.keys(inputs.ports ?? {})) {
+    if (Number(port) < 1 || Number(port) > 65535)
+      problems.push({ path: `ports["${port}"]`, problem: "should be 1 to 65535" });
+  }
+  if (inputs.ports?.["22"] === "http")
+    problems.push({ path: 'ports["22"]', problem: "is SSH: tcp, or leave it out" });
+  if (inputs.bidPricePerDay !== undefined && inputs.market !== "spot") {
+    problems.push({
+      path: "bidPricePerDay",
+      problem: 'is for the spot market: add market: "spot", or leave it out',
+    });
+  }
+  if (
+    inputs.bidPricePerDay !== undefined &&
+    inputs.maxPricePerDay !== undefined &&
+    inputs.bidPricePerDay > inputs.maxPricePerDay
+  ) {
+    problems.push({ path: "bidPricePerDay", problem: `is above maxPricePerDay (${inputs.maxPricePerDay})` });
+  }
+  if (inputs.lease !== undefined && inputs.lease !== "none" && leaseHours(inputs.lease) === undefined) {
+    problems.push({ path: "lease", problem: 'should be a duration such as "90m", "8h" or "3d", or "none"' });
+  }
+  const ofMarket = checkOfferRequest(offerRequestOf(inputs), loadCatalog());
+  return [...problems, ...ofMarket.map(({ path, problem }) => ({ path: inputName(path), problem }))];
+}
+
+/** The market's names of two properties differ from the resource's. */
+function inputName(path: string): string {
+  return path.replace(/^leaseHours/, "lease").replace(/^excludeServerIds/, "excludeServers");
+}

@@ -1,0 +1,41 @@
+import { parseHours } from "../cost/duration.ts";
+import type { Job } from "../market/rank.ts";
+import type { OfferRequest } from "../market/request.ts";
+import type { ServerInputs } from "./server-inputs.ts";
+
+/** Below it half of the market's hosts fail before anything runs; people can ask for less. */
+const defaultReliability = 0.8;
+const defaultDiskGb = 10;
+
+/** What a Server's inputs ask of the market. */
+export function offerRequestOf(inputs: Partial<ServerInputs>): OfferRequest {
+  return {
+    gpu: inputs.gpu,
+    gpuCount: inputs.gpuCount,
+    minVramGb: inputs.minVramGb,
+    minRamGb: inputs.minRamGb,
+    minDiskGb: inputs.minDiskGb ?? defaultDiskGb,
+    minCpuCores: inputs.minCpuCores,
+    minDownMbps: inputs.minDownMbps,
+    minUpMbps: inputs.minUpMbps,
+    minReliability: inputs.minReliability ?? defaultReliability,
+    countries: inputs.countries,
+    excludeCountries: inputs.excludeCountries,
+    excludeServerIds: inputs.excludeServers,
+    market: inputs.market,
+    bidPricePerDay: inputs.bidPricePerDay,
+    maxPricePerDay: inputs.maxPricePerDay,
+    currency: inputs.currency,
+    leaseHours: leaseHours(inputs.lease),
+  };
+}
+
+/** What is to be done there, for ranking. */
+export function jobOf(inputs: Partial<ServerInputs>): Job {
+  return { runHours: leaseHours(inputs.lease) };
+}
+
+/** Hours of "8h"; undefined for none. */
+export function leaseHours(lease: string | undefined): number | undefined {
+  return lease === undefined || lease === "none" ? undefined : parseHours(lease);
+}

@@ -1,0 +1,290 @@
+import { randomBytes } from "node:crypto";
+import { CloreError } from "../core/errors.ts";
+import { formatSeconds } from "../cost/duration.ts";
+import { formatUsd, perHour } from "../cost/price.ts";
+import { readFacts } from "../host/facts.ts";
+import type { Offer } from "../market/offers.ts";
+import {
+  type AcquireIo,
+  type AcquireRequest,
+  acquire,
+  tryHost,
+  UnfinishedRental,
+} from "../rental/acquire.ts";
+import { choose } from "../rental/choose.ts";
+import { findOrder } from "../rental/find.ts";
+import { presence } from "../rental/orders.ts";
+import type { RentalRecord } from "../rental/record.ts";
+import { release } from "../rental/release.ts";
+import { fingerprintOf, publicKeyOf } from "../ssh/keypair.ts";
+import type { SshTarget } from "../ssh/types.ts";
+import type { Call, Handler } from "./handler.ts";
+import { InitFailure } from "./rpc/failures.ts";
+import { serverChanges } from "./server-changes.ts";
+import { type ServerInputs, serverInputs, serverRules } from "./server-inputs.ts";
+import { jobOf, offerRequestOf } from "./server-request.ts";
+import {
+  existingState,
+  type OfferedServer,
+  rentedState,
+  type ServerState,
+  steadyFacts,
+  unfinishedState,
+} from "./server-state.ts";
+
+const defaultImage = "cloreai/jupyter:ubuntu24.04-v2";
+
+/** A machine that was reached and verified: rented, or an existing host. */
+export const server: Handler<ServerInputs, ServerState> = {
+  inputs: serverInputs,
+  rules: serverRules,
+  secretOutputs: ["connection"],
+  changes: ({ inputs, state }, want) => serverChanges(inputs, state, want),
+
+  async preview(want, call) {
+    if (want.address !== undefined) return { kind: "existing" };
+    const choice = await chooseFor(want, call);
+    const [first] = choice.ranked;
+    if (!first) return {};
+    call.log.info(
+      `would rent #${first.serverId} at ${formatUsd(first.pricePerDayUsd)}/day (${formatUsd(perHour(first.pricePerDayUsd))}/h): ${first.why}; ${choice.because(first)}; ${choice.funnel}`,
+    );
+    call.log.status(
+      `would rent #${first.serverId}, ${formatUsd(first.pricePerDayUsd)}/day, ready in ${formatSeconds(first.secondsToReady)}`,
+    );
+    return { kind: "rented" };
+  },
+
+  async create(want, call) {
+    const id = `${want.address === undefined ? "rented" : "host"}-${randomBytes(4).toString("hex")}`;
+    return { id, state: await ensure(id, want, undefined, call) };
+  },
+
+  update: (id, want, known, call) => ensure(id, want, known, call),
+
+  async read(id, known, inputs, call) {
+    if (!known || !inputs) return importOrder(id, call);
+    if (known.kind === "existing") return { inputs, state: await lookAgain(known, call) };
+    const orderId = known.orderId;
+    if (orderId === undefined) return { inputs, state: known };
+    const seen = await presence(call.plugin.clore, orderId, call.signal);
+    if (seen.is === "unknown") {
+      throw new CloreError("rental.unknown", {
+        message: `whether order ${orderId} still exists cannot be told`,
+        seen: seen.seen,
+        hint: "the state is kept as it is; run it again later",
+        retry: "later",
+      });
+    }
+    if (seen.is === "ended") {
+      call.log.warn(`order ${orderId} on server ${known.serverId} is gone: the next up rents another`);
+      if (known.rental) call.plugin.ledger.conclude(known.rental.intentId, { outcome: "ended" });
+      return undefined;
+    }
+    return { inputs, state: await lookAgain(known, call) };
+  },
+
+  async remove(_id, known, call) {
+    if (known.kind === "existing" || !known.rental) return;
+    await release(known.rental, "destroyed", {
+      ...call.plugin,
+      account: call.plugin.account(),
+      log: call.log,
+      signal: call.signal,
+    });
+  },
+};
+
+/** Observe, decide, act, verify: for create, update and for going on after an interruption. */
+async function ensure(
+  id: string,
+  want: ServerInputs,
+  known: ServerState | undefined,
+  call: Call,
+): Promise<ServerState> {
+  if (want.address !== undefined) return reachExisting(want, want.address, call);
+  const io = acquireIo(call);
+  const request = acquireRequest(want, call, known);
+  let offered = known?.offered;
+  try {
+    if (known?.rental) {
+      const record = await stillThere(known.rental, io);
+      const outcome = record && (await tryHost(record, request, io));
+      if (outcome && "live" in outcome) return rentedState(outcome.live, want, offered);
+      call.log.warn(
+        outcome
+          ? `server ${known.serverId}: ${outcome.failed}; renting another`
+          : `order ${known.orderId} is gone: renting another`,
+      );
+      request.hostKey = undefined;
+    }
+    const choice = await chooseFor(want, call);
+    const live = await acquire(choice, request, io);
+    offered = offeredOf(choice.ranked.find((offer) => offer.serverId === live.record.serverId));
+    return rentedState(live, want, offered);
+  } catch (error) {
+    if (error instanceof UnfinishedRental)
+      throw new InitFailure(id, unfinishedState(error.record, offered), error);
+    throw error;
+  }
+}
+
+/** The record with what a look at the orders adds; undefined when the order is gone or never was. */
+async function stillThere(record: RentalRecord, io: AcquireIo): Promise<RentalRecord | undefined> {
+  if (record.orderId === undefined) {
+    const order = await findOrder(record.serverId, new Set(), { ...io, limitMs: 25_000 });
+    return order && { ...record, orderId: order.orderId, createdAt: order.createdAt.toISOString() };
+  }
+  const seen = await presence(io.clore, record.orderId, io.signal);
+  if (seen.is === "unknown") {
+    throw new UnfinishedRental(
+      record,
+      new CloreError("rental.unknown", { message: seen.seen, retry: "later" }),
+    );
+  }
+  return seen.is === "live" ? record : undefined;
+}
+
+function chooseFor(want: Partial<ServerInputs>, call: Call) {
+  const { clore, hosts, reserved, hasKey } = call.plugin;
+  return choose(offerRequestOf(want), jobOf(want), {
+    clore,
+    log: call.log,
+    signal: call.signal,
+    hasKey,
+    memory: hosts.read(),
+    taken: reserved,
+    now: Date.now(),
+  });
+}
+
+function acquireIo(call: Call): AcquireIo {
+  const { clore, ledger, orders, ssh, hosts, reserved } = call.plugin;
+  return {
+    clore,
+    ledger,
+    orders,
+    ssh,
+    hosts,
+    reserved,
+    account: call.plugin.account(),
+    log: call.log,
+    signal: call.signal,
+  };
+}
+
+function acquireRequest(want: ServerInputs, call: Call, known: ServerState | undefined): AcquireRequest {
+  const publicKey = want.sshKey.publicKey ?? publicKeyOf(want.sshKey.privateKey);
+  const ports = Object.fromEntries(
+    Object.entries(want.ports ?? {}).map(([port, kind]) => [Number(port), kind]),
+  );
+  return {
+    urn: call.urn,
+    keyFingerprint: fingerprintOf(publicKey),
+    publicKey,
+    privateKey: want.sshKey.privateKey,
+    image: want.image ?? defaultImage,
+    autosshEntrypoint: want.autosshEntrypoint ?? false,
+    ports: { 22: "tcp", ...ports },
+    acquireMinutes: want.acquireMinutes ?? 30,
+    bootMinutes: want.bootMinutes ?? 8,
+    maxPricePerDayUsd: want.maxPricePerDay,
+    promised: {
+      gpuModel: want.gpu,
+      gpuCount: want.gpuCount ?? (want.gpu === undefined ? undefined : 1),
+      minVramGb: want.minVramGb,
+      ramGb: want.minRamGb,
+      diskGb: want.minDiskGb,
+    },
+    hostKey: known?.hostKey,
+  };
+}
+
+async function reachExisting(want: ServerInputs, address: string, call: Call): Promise<ServerState> {
+  const target: SshTarget = {
+    address,
+    port: want.port ?? 22,
+    user: want.user ?? "root",
+    privateKey: want.sshKey.privateKey,
+    hostKey: want.hostKey,
+  };
+  call.log.status(`connecting to ${target.address}:${target.port}`);
+  await using ssh = await call.plugin.ssh.acquire(target, { deadlineMs: 60_000, signal: call.signal });
+  const facts = await readFacts(ssh, { signal: call.signal });
+  return existingState({ ...target, hostKey: ssh.hostKey }, facts);
+}
+
+/** One look over SSH. A host that does not let us in is no error here: it may be back at the next up. */
+async function lookAgain(known: ServerState, call: Call): Promise<ServerState> {
+  if (!known.connection) return known;
+  try {
+    await using ssh = await call.plugin.ssh.acquire(known.connection, {
+      deadlineMs: 20_000,
+      signal: call.signal,
+    });
+    const facts = await readFacts(ssh, { signal: call.signal });
+    return { ...known, facts: steadyFacts(known.facts, facts), reachable: true };
+  } catch (error) {
+    call.signal.throwIfAborted();
+    if (!(error instanceof CloreError)) throw error;
+    call.log.warn(`${error.code}: ${error.message}`);
+    return { ...known, reachable: false };
+  }
+}
+
+/** `pulumi import clore:index:Server name <order id>`: what the order itself tells; the key must be given in the program. */
+async function importOrder(
+  id: string,
+  call: Call,
+): Promise<{ id: string; inputs: ServerInputs; state: ServerState } | undefined> {
+  const orderId = Number(id.replace(/^order-/, ""));
+  if (!Number.isInteger(orderId)) {
+    throw new CloreError("rental.bad-import-id", {
+      message: `${id} is no order id`,
+      hint: "import a rented server by the number of its order: pulumi import clore:index:Server name 1939941",
+    });
+  }
+  const seen = await presence(call.plugin.clore, orderId, call.signal);
+  if (seen.is !== "live") return undefined;
+  const { order } = seen;
+  const record: RentalRecord = {
+    intentId: `imported-${orderId}`,
+    account: call.plugin.account(),
+    serverId: order.serverId,
+    orderId,
+    certain: true,
+    image: order.image ?? defaultImage,
+    market: order.market,
+    currency: order.currency as RentalRecord["currency"],
+    pricePerDay: order.pricePerDay,
+    pricePerDayUsd: order.currency === "USD-Blockchain" ? order.pricePerDay : 0,
+    createdAt: order.createdAt.toISOString(),
+    chosenBecause: "imported",
+  };
+  const inputs = { image: record.image, market: record.market } as ServerInputs;
+  return {
+    id: `order-${orderId}`,
+    inputs,
+    state: { ...unfinishedState(record, undefined), reachable: false },
+  };
+}
+
+function offeredOf(offer: Offer | undefined): OfferedServer | undefined {
+  if (!offer) return undefined;
+  const { server: s, currency, market } = offer;
+  return {
+    serverId: s.serverId,
+    gpu: s.gpuModel,
+    gpuCount: s.gpus.length,
+    vramGbPerGpu: s.vramGbPerGpu,
+    ramGb: s.ramGb,
+    diskGb: s.diskGb,
+    cpuCores: s.cpuCores,
+    downMbps: s.downMbps,
+    upMbps: s.upMbps,
+    reliability: s.reliability,
+    country: s.country,
+    currency,
+    market,
+  };
+}

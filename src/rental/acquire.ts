@@ -1,0 +1,255 @@
+import type { CloreApi, CreateOrderRequest } from "../clore/types.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { CloreError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { formatUsd } from "../cost/price.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import type { RankedOffer } from "../market/rank.ts";
+import { type BringUpIo, bringUp, type LiveServer, type Wanted } from "./bring-up.ts";
+import type { Choice } from "./choose.ts";
+import { findOrder } from "./find.ts";
+import type { HostBook } from "./host-book.ts";
+import type { RentalRecord } from "./record.ts";
+import { release } from "./release.ts";
+
+export interface AcquireIo extends BringUpIo {
+  clore: CloreApi;
+  ledger: Ledger;
+  account: string;
+  log: Log;
+  signal: AbortSignal;
+  hosts: HostBook;
+  /** Servers that this process is about to rent. */
+  reserved: Set<number>;
+  clock?: Clock;
+}
+
+export interface AcquireRequest extends Wanted {
+  urn: string;
+  keyFingerprint: string;
+  publicKey: string;
+  image: string;
+  autosshEntrypoint: boolean;
+  ports: CreateOrderRequest["ports"];
+  /** The most to spend on it, in minutes. */
+  acquireMinutes: number;
+}
+
+/** So many hosts are tried at the most, within the limit of time. */
+const mostHosts = 25;
+/** An order can take 20 s to appear. */
+const appearMs = 60_000;
+/** What the service answers when this one offer cannot be had, and another may. */
+const thisOfferOnly = new Set([
+  "clore.server-already-rented",
+  "clore.currency-not-allowed",
+  "clore.server-offline",
+  "clore.server-dont-exist",
+  "clore.too-low-price",
+  "clore.machine-is-on-gigaspot",
+  "clore.cant-rent-from-yourself",
+  "clore.you-already-have-spot-order",
+]);
+
+/** An order may exist and is not ready: the record must be kept. */
+export class UnfinishedRental extends CloreError {
+  readonly record: RentalRecord;
+
+  constructor(record: RentalRecord, cause: unknown) {
+    const inner = cause instanceof CloreError ? cause : undefined;
+    super(inner?.code ?? "rental.unfinished", {
+      message: `${record.orderId === undefined ? `an order on server ${record.serverId} may exist` : `order ${record.orderId} on server ${record.serverId} exists`} and is not ready: ${cause instanceof Error ? cause.message : String(cause)}`,
+      seen: inner?.seen,
+      hint: `run the same command again to go on with it, or \`pulumi destroy\` to give it back; it bills ${formatUsd(record.pricePerDayUsd)} per day until then`,
+      retry: "look-first",
+      cause,
+    });
+    this.record = record;
+  }
+}
+
+interface Attempt {
+  serverId: number;
+  failed: string;
+  seconds: number;
+}
+
+/**
+ * Rents the first of the ranked offers that becomes a working server. Hosts that are late, wrong or unreachable are
+ * given back, confirmed gone, remembered, and the next is tried.
+ * @throws UnfinishedRental when an order may be left; CloreError `rental.no-host` with all attempts, when none worked
+ */
+export async function acquire(choice: Choice, want: AcquireRequest, io: AcquireIo): Promise<LiveServer> {
+  const clock = io.clock ?? systemClock;
+  const start = clock.now();
+  const before = new Set(choice.orders.map((order) => order.orderId));
+  const attempts: Attempt[] = [];
+  for (const offer of choice.ranked) {
+    if (attempts.length >= mostHosts || clock.now() - start > want.acquireMinutes * 60_000) break;
+    if (io.reserved.has(offer.serverId)) continue;
+    const began = clock.now();
+    const failed = (reason: string) => {
+      attempts.push({
+        serverId: offer.serverId,
+        failed: reason,
+        seconds: Math.round((clock.now() - began) / 1000),
+      });
+      io.log.warn(`server ${offer.serverId}: ${reason}; trying the next offer`);
+    };
+    io.reserved.add(offer.serverId);
+    try {
+      const record = await rent(offer, choice.because(offer), before, want, io);
+      if ("refused" in record) {
+        failed(record.refused);
+        continue;
+      }
+      const outcome = await tryHost(record, want, io);
+      if ("live" in outcome) return outcome.live;
+      failed(outcome.failed);
+    } finally {
+      io.reserved.delete(offer.serverId);
+    }
+  }
+  throw noHost(attempts, (clock.now() - start) / 1000);
+}
+
+/** Brings an order up; a host that is at fault is given back and remembered. */
+export async function tryHost(
+  record: RentalRecord,
+  want: Wanted,
+  io: AcquireIo,
+): Promise<{ live: LiveServer } | { failed: string }> {
+  try {
+    const live = await bringUp(record, want, io);
+    io.hosts.succeeded(record.serverId);
+    return { live };
+  } catch (error) {
+    if (io.signal.aborted || !isHostFault(error)) throw new UnfinishedRental(record, error);
+    const reason = `${error.code}: ${error.message}${error.seen ? ` (${error.seen})` : ""}`;
+    io.hosts.failed(record.serverId, reason);
+    try {
+      await release(record, error.code, io);
+    } catch (unreleased) {
+      throw new UnfinishedRental(record, unreleased);
+    }
+    return { failed: reason };
+  }
+}
+
+/** The host's fault, and no other host would share it. */
+function isHostFault(error: unknown): error is CloreError {
+  return error instanceof CloreError && /^(ssh|host|rental\.(boot|vanished|dearer))/.test(error.code);
+}
+
+async function rent(
+  offer: RankedOffer,
+  because: string,
+  before: ReadonlySet<number>,
+  want: AcquireRequest,
+  io: AcquireIo,
+): Promise<RentalRecord | { refused: string }> {
+  const intent = {
+    account: io.account,
+    urn: want.urn,
+    keyFingerprint: want.keyFingerprint,
+    serverId: offer.serverId,
+    image: want.image,
+    market: offer.market,
+    currency: offer.currency,
+    pricePerDay: offer.pricePerDay,
+  };
+  io.signal.throwIfAborted();
+  io.log.status(`renting #${offer.serverId} at ${formatUsd(offer.pricePerDayUsd)}/day`);
+  const intentId = io.ledger.intend(intent);
+  const record: RentalRecord = {
+    intentId,
+    account: io.account,
+    serverId: offer.serverId,
+    orderId: undefined,
+    certain: false,
+    image: want.image,
+    market: offer.market,
+    currency: offer.currency,
+    pricePerDay: offer.pricePerDay,
+    pricePerDayUsd: offer.pricePerDayUsd,
+    createdAt: undefined,
+    chosenBecause: because,
+  };
+  try {
+    await io.clore.createOrder(
+      {
+        serverId: offer.serverId,
+        market: offer.market,
+        bidPerDay: offer.market === "spot" ? offer.pricePerDay : undefined,
+        currency: offer.currency,
+        image: want.image,
+        ports: want.ports,
+        sshPublicKey: want.publicKey,
+        autosshEntrypoint: want.autosshEntrypoint || undefined,
+        requiredPricePerDay: offer.market === "on-demand" ? offer.pricePerDay : undefined,
+      },
+      io.signal,
+    );
+    record.certain = true;
+  } catch (error) {
+    if (!(error instanceof CloreError) || error.retry !== "look-first") {
+      // Refused, or never sent: nothing was made.
+      io.ledger.conclude(intentId, {
+        outcome: "refused",
+        reason: error instanceof CloreError ? error.code : String(error),
+      });
+      if (error instanceof CloreError && thisOfferOnly.has(error.code))
+        return { refused: `${error.code}: ${error.message}` };
+      throw error;
+    }
+    // The answer was lost or said nothing: the order may stand all the same.
+    if (io.signal.aborted) throw new UnfinishedRental(record, error);
+    io.log.warn(`server ${offer.serverId}: ${error.code}, looking whether the order exists all the same`);
+  }
+  return located(record, before, io);
+}
+
+/** Finds the order that a create has made, or has perhaps made. */
+async function located(
+  record: RentalRecord,
+  before: ReadonlySet<number>,
+  io: AcquireIo,
+): Promise<RentalRecord | { refused: string }> {
+  io.log.status(`looking for the order on #${record.serverId}`);
+  let order: Awaited<ReturnType<typeof findOrder>>;
+  try {
+    order = await findOrder(record.serverId, before, { ...io, limitMs: appearMs });
+  } catch (error) {
+    throw new UnfinishedRental(record, error);
+  }
+  if (!order) {
+    if (record.certain) {
+      throw new UnfinishedRental(
+        record,
+        new CloreError("rental.order-unseen", {
+          message: `the service accepted the order and does not list it after ${appearMs / 1000} s`,
+          retry: "look-first",
+        }),
+      );
+    }
+    io.ledger.conclude(record.intentId, { outcome: "absent" });
+    return { refused: "the answer to the order was unclear, and it did not appear" };
+  }
+  io.ledger.conclude(record.intentId, { outcome: "order", orderId: order.orderId });
+  io.log.info(
+    `rented #${record.serverId} as order ${order.orderId} at ${formatUsd(record.pricePerDayUsd)}/day; ${record.chosenBecause}`,
+  );
+  return { ...record, orderId: order.orderId, createdAt: order.createdAt.toISOString() };
+}
+
+function noHost(attempts: readonly Attempt[], seconds: number): CloreError {
+  const table = attempts.map(
+    (a) => `  #${String(a.serverId).padEnd(8)} ${`${a.seconds} s`.padStart(6)}  ${a.failed}`,
+  );
+  return new CloreError("rental.no-host", {
+    message: `no host became a working server: ${attempts.length} tried in ${Math.round(seconds)} s, all given back`,
+    seen: `\n${table.join("\n")}`,
+    hint: "widen the limits (countries, price, reliability), raise acquireMinutes, or try again later",
+    retry: "later",
+  });
+}

@@ -1,0 +1,122 @@
+import type { SharedOrders } from "../clore/shared-orders.ts";
+import type { Order } from "../clore/types.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { CloreError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { type Look, until } from "../core/until.ts";
+import { readFacts } from "../host/facts.ts";
+import type { HostFacts } from "../host/types.ts";
+import { type Promised, verifyHost } from "../host/verify.ts";
+import type { SshPool } from "../ssh/pool.ts";
+import type { SshTarget } from "../ssh/types.ts";
+import type { RentalRecord } from "./record.ts";
+
+/** What the server must turn out to be. */
+export interface Wanted {
+  privateKey: string;
+  promised: Promised;
+  /** The most that the order itself may cost, in USD per day. */
+  maxPricePerDayUsd: number | undefined;
+  /** The most to wait until SSH answers, in minutes from the order. */
+  bootMinutes: number;
+  /** Pinned earlier; undefined at first contact. */
+  hostKey?: string;
+}
+
+export interface BringUpIo {
+  orders: SharedOrders;
+  ssh: SshPool;
+  log: Log;
+  signal: AbortSignal;
+  clock?: Clock;
+}
+
+/** A rented server that was reached and checked. */
+export interface LiveServer {
+  record: RentalRecord;
+  order: Order;
+  target: SshTarget & { hostKey: string };
+  facts: HostFacts;
+}
+
+/**
+ * From an order to a machine that was reached over SSH and is what was promised.
+ * @throws CloreError `rental.boot-timeout`, `rental.vanished`, `rental.dearer`, `ssh.*`, `host.*`: the host's faults
+ */
+export async function bringUp(record: RentalRecord, want: Wanted, io: BringUpIo): Promise<LiveServer> {
+  const clock = io.clock ?? systemClock;
+  const deadline = clock.now() + want.bootMinutes * 60_000;
+  const order = await waitForContainer(record, deadline, io);
+  refuseDearer(order, record, want);
+  const seen: RentalRecord = { ...record, orderId: order.orderId, pricePerDay: order.pricePerDay };
+  const target = targetOf(order, want);
+  io.log.status(`waiting for SSH on ${target.address}:${target.port}`);
+  await using ssh = await io.ssh.acquire(target, {
+    deadlineMs: Math.max(15_000, deadline - clock.now()),
+    signal: io.signal,
+    onAttempt: (error, attempt, waitedMs) =>
+      io.log.status(`waiting for SSH: ${error.code}, attempt ${attempt} (${Math.round(waitedMs / 1000)} s)`),
+  });
+  // Our key opened it: from here on the order is ours without a doubt.
+  const certain = { ...seen, certain: true };
+  io.log.status("checking the machine");
+  const facts = await readFacts(ssh, { signal: io.signal });
+  const [problem] = verifyHost(want.promised, facts);
+  if (problem) throw problem;
+  return { record: certain, order, target: { ...target, hostKey: ssh.hostKey }, facts };
+}
+
+/** Where SSH of an order answers. */
+export function targetOf(order: Order, want: Pick<Wanted, "privateKey" | "hostKey">): SshTarget {
+  const address = order.addresses[0];
+  const port = order.tcpPorts[22];
+  if (address === undefined || port === undefined) {
+    throw new CloreError("rental.boot-timeout", { message: `order ${order.orderId} has no public SSH port` });
+  }
+  return { address, port, user: "root", privateKey: want.privateKey, hostKey: want.hostKey };
+}
+
+async function waitForContainer(record: RentalRecord, deadline: number, io: BringUpIo): Promise<Order> {
+  const clock = io.clock ?? systemClock;
+  let missing = 0;
+  const look = async (): Promise<Look<Order>> => {
+    const { orders } = await io.orders.read({ notBefore: clock.now() - 500, signal: io.signal });
+    const order = orders.find((candidate) => candidate.orderId === record.orderId);
+    if (!order || order.expired) {
+      // One listing without it proves little, an empty one nothing.
+      if (orders.length > 0 || order?.expired) missing++;
+      if (missing >= 3) {
+        throw new CloreError("rental.vanished", {
+          message: `order ${record.orderId} has gone before it was ready`,
+        });
+      }
+      return { done: false, seen: "the order is not listed" };
+    }
+    missing = 0;
+    if (order.containerUp && order.addresses.length > 0 && order.tcpPorts[22] !== undefined) {
+      return { done: true, value: order };
+    }
+    return { done: false, seen: order.online ? "the container is not up" : "the host is offline" };
+  };
+  return until(look, {
+    what: `the container of order ${record.orderId}`,
+    deadlineMs: deadline - clock.now(),
+    everyMs: 1000,
+    signal: io.signal,
+    clock,
+    onLook: (seen, waitedMs) =>
+      io.log.status(`order ${record.orderId}: ${seen} (${Math.round(waitedMs / 1000)} s)`),
+    code: "rental.boot-timeout",
+  });
+}
+
+/** A host can change its price between listing and order. */
+function refuseDearer(order: Order, record: RentalRecord, want: Wanted): void {
+  if (want.maxPricePerDayUsd === undefined) return;
+  const usd = (order.pricePerDay / record.pricePerDay) * record.pricePerDayUsd;
+  if (usd > want.maxPricePerDayUsd * 1.001) {
+    throw new CloreError("rental.dearer", {
+      message: `the order costs ${usd.toFixed(2)} USD per day, the listing said ${record.pricePerDayUsd.toFixed(2)} and the cap is ${want.maxPricePerDayUsd}`,
+    });
+  }
+}

@@ -1,0 +1,68 @@
+import { gpuMatcher } from "../catalog/gpus.ts";
+import { loadCatalog } from "../catalog/load.ts";
+import type { CloreApi, Order } from "../clore/types.ts";
+import type { Log } from "../core/log.ts";
+import type { HostMemory } from "../market/memory.ts";
+import { noOfferError } from "../market/no-offer.ts";
+import { explain, type Job, type RankedOffer, rank } from "../market/rank.ts";
+import type { OfferRequest } from "../market/request.ts";
+import { funnelText, select } from "../market/select.ts";
+
+export interface ChooseIo {
+  clore: CloreApi;
+  log: Log;
+  signal: AbortSignal;
+  /** Without a key nothing is known of wallets and orders: enough to look, not to rent. */
+  hasKey: boolean;
+  memory: HostMemory;
+  /** Servers that must not be taken: others of this program are about to. */
+  taken: ReadonlySet<number>;
+  /** Milliseconds since the epoch. */
+  now: number;
+}
+
+/** The offers in the order in which they are to be tried, at least one. */
+export interface Choice {
+  ranked: readonly RankedOffer[];
+  /** "1,193 free · 83 RTX 4090 · …" */
+  funnel: string;
+  /** Why an offer comes before the next. */
+  because(offer: RankedOffer): string;
+  /** The orders that there were when choosing: what appears later is new. */
+  orders: readonly Order[];
+}
+
+/**
+ * Reads the market and ranks what fits by the cost to finish.
+ * @throws CloreError `market.no-offer`, or what the API throws
+ */
+export async function choose(request: OfferRequest, job: Job, io: ChooseIo): Promise<Choice> {
+  io.log.status("reading the marketplace");
+  const [market, wallets, orders] = await Promise.all([
+    io.clore.marketplace(io.signal),
+    io.hasKey ? io.clore.wallets(io.signal) : undefined,
+    io.hasKey ? io.clore.myOrders({}, io.signal) : [],
+  ]);
+  if (market.skipped.length > 0) {
+    io.log.debug(
+      `${market.skipped.length} marketplace rows could not be read, the first: ${market.skipped[0]?.reason}`,
+    );
+  }
+  const context = { memory: io.memory, now: io.now };
+  const busy = [...io.taken, ...orders.map((order) => order.serverId), ...(request.excludeServerIds ?? [])];
+  const selection = select(
+    market.servers,
+    { ...request, excludeServerIds: busy },
+    { gpuClass: gpuMatcher(loadCatalog()), ownServerIds: market.ownServerIds, wallets, ...context },
+  );
+  if (selection.offers.length === 0) throw noOfferError(selection);
+  const ranked = rank(selection.offers, { ...job, ...context });
+  const funnel = funnelText(selection);
+  io.log.status(`ranked ${selection.offers.length} offers (${funnel})`);
+  return {
+    ranked,
+    funnel,
+    orders,
+    because: (offer) => explain(offer, ranked[ranked.indexOf(offer) + 1]),
+  };
+}

@@ -1,0 +1,31 @@
+import type { Currency, MarketKind } from "../clore/types.ts";
+
+/**
+ * What must be known to find, judge and give back one rented server. It is kept in the stack's state from the
+ * moment that an order may exist.
+ */
+export interface RentalRecord {
+  /** The ledger's intent behind it. */
+  intentId: string;
+  /** Which account pays: see ledger/account.ts. */
+  account: string;
+  serverId: number;
+  /** `undefined`: the service was asked, and nobody knows yet whether the order exists. */
+  orderId: number | undefined;
+  /**
+   * Whether the order is surely ours: the service said yes to our create, or our key opened it. An order that was
+   * only found on the same server after an unclear answer may be somebody else's of the same account.
+   */
+  certain: boolean;
+  image: string;
+  market: MarketKind;
+  currency: Currency;
+  /** In `currency`, per day, as listed; the order's own once it was seen. */
+  pricePerDay: number;
+  /** The same in USD per day, at the rates of the listing. */
+  pricePerDayUsd: number;
+  /** ISO time of the order, by the service's clock; `undefined` until it was seen. */
+  createdAt: string | undefined;
+  /** Why this offer and not another. */
+  chosenBecause: string;
+}

@@ -1,0 +1,18 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/** One program a workload: the stack's name picks it, or the config value `program` where the stack is named otherwise. */
+const programs = {
+  "gemini-proxy": () => import("./gemini-proxy.ts"),
+};
+
+export default async function main(): Promise<Record<string, unknown>> {
+  const name = new pulumi.Config().get("program") ?? pulumi.getStack();
+  const load = programs[name as keyof typeof programs];
+  if (!load) {
+    throw new pulumi.RunError(
+      `there is no program "${name}" in stacks/ (there are: ${Object.keys(programs).join(", ")}).\n` +
+        "Name the stack after one of them, or set one with: pulumi config set program gemini-proxy",
+    );
+  }
+  return (await load()).default();
+}

@@ -1,0 +1,252 @@
+import { existsSync, readdirSync } from "node:fs";
+import { createInterface } from "node:readline/promises";
+import { fileURLToPath } from "node:url";
+import { CloreError, describeError, InputError } from "../src/core/errors.ts";
+import { formatUsd, perHour } from "../src/cost/price.ts";
+import { bundleProxy } from "./bundle.ts";
+import { terminalLog } from "./setup/progress.mjs";
+import { ensurePulumi } from "./setup/pulumi.ts";
+import { type Marketplace, readBooks, startMarketplace, stopMarketplace } from "./start/marketplace.ts";
+import { parseOptions, type StartOptions, usage } from "./start/options.ts";
+import { Phases } from "./start/phases.ts";
+import { outputs, pulumi, resourcesLeft } from "./start/pulumi.ts";
+import { proxyQuestions } from "./start/questions.ts";
+import { forget, openSession, recall, remember, type Session, writeProject } from "./start/session.ts";
+import { existsStack, initStack, unlock } from "./start/stack.ts";
+
+const log = terminalLog();
+const phases = new Phases();
+let interrupted = false;
+process.on("SIGINT", () => {
+  // The engine has it from the terminal too, and answers with what it knows; then everything is given back.
+  if (!interrupted) log.warn("\ninterrupted: giving back what was rented (once more: stop at once)");
+  else process.exit(130);
+  interrupted = true;
+});
+process.on("SIGTERM", () => process.emit("SIGINT"));
+
+try {
+  const options = parseOptions(process.argv.slice(2));
+  if (options.help) process.stdout.write(`${usage}\n`);
+  else if (options.down) await down();
+  else await up(options);
+} catch (error) {
+  log.clear();
+  process.stderr.write(`${describeError(error)}\n`);
+  process.exitCode = interrupted ? 130 : error instanceof InputError ? 2 : 1;
+}
+
+/** Up, ask, and give everything back, whatever happens in between. */
+async function up(options: StartOptions): Promise<void> {
+  refuseUnknownStack(options.stack);
+  refuseSecondSession();
+  const keys = options.live ? liveKeys() : undefined;
+  const { dir } = await phases.time("set-up", async () => {
+    await bundleProxy();
+    return ensurePulumi({ log });
+  });
+  const session = openSession(options.stack, options.live, dir);
+  let marketplace: Marketplace | undefined;
+  try {
+    if (!keys) {
+      marketplace = await phases.time("marketplace", () =>
+        startMarketplace(session.directory, options.machines, (text) => log.status(text)),
+      );
+      log.clear();
+      session.emulatorPid = marketplace.pid;
+    }
+    // From here on a crash of this process leaves a note of what there is.
+    remember(session);
+    await prepare(session, marketplace);
+    if (options.live && !(await agreed(session, options.yes))) return await giveBack(session, marketplace);
+    await phases.time("up", () =>
+      pulumi(session, [
+        "up",
+        "--yes",
+        "--suppress-permalink=true",
+        ...(options.live ? ["--skip-preview"] : []),
+      ]),
+    );
+    await phases.time("questions", () => ask(session, marketplace));
+  } catch (error) {
+    await giveBack(session, marketplace);
+    throw error;
+  }
+  if (options.keep && !interrupted) return explainKept(session, marketplace);
+  await giveBack(session, marketplace);
+}
+
+function refuseUnknownStack(stack: string): void {
+  const folder = fileURLToPath(new URL("../stacks/", import.meta.url));
+  if (existsSync(`${folder}Pulumi.${stack}.yaml`)) return;
+  const known = readdirSync(folder).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
+  throw new InputError("npm start", [
+    { path: stack, problem: `no such stack; there are: ${known.join(", ")}` },
+  ]);
+}
+
+function refuseSecondSession(): void {
+  const left = recall();
+  if (!left) return;
+  throw new CloreError("start.still-up", {
+    message: `stack ${left.stack} of an earlier run is still up${left.live ? ", and bills" : ""}`,
+    hint: "take it down first: npm start -- --down",
+  });
+}
+
+function liveKeys(): true {
+  const missing = ["CLORE_API_KEY"].filter((name) => !process.env[name]);
+  if (!process.env.GOOGLE_API_KEY && !process.env.COMETAPI_KEY)
+    missing.push("GOOGLE_API_KEY (or COMETAPI_KEY)");
+  if (missing.length === 0) return true;
+  throw new CloreError("start.no-keys", {
+    message: `--live needs ${missing.join(" and ")} in the environment; nothing was rented`,
+    hint: "without --live everything runs against a local marketplace, at no cost",
+  });
+}
+
+/** Project, configuration and stack, pointed at the local parts or at the real ones. */
+async function prepare(session: Session, marketplace: Marketplace | undefined): Promise<void> {
+  const real = process.env.GOOGLE_API_KEY ? "google" : process.env.COMETAPI_KEY ? "cometapi" : undefined;
+  const extra: Record<string, unknown> = { ...(real ? { upstream: real } : {}) };
+  if (marketplace) {
+    session.env.CLORE_API_URL = marketplace.apiUrl;
+    session.env.CLORE_API_KEY = marketplace.apiKey;
+    if (marketplace.machines === "sandbox") {
+      // The sandbox shares this machine's network, and its Docker daemon is yours: neither is the server's.
+      extra.port = await freePort(8080);
+      extra.mode = "native";
+    }
+    if (!real) {
+      session.env.GOOGLE_API_KEY = marketplace.geminiKey;
+      extra.upstreamUrl = marketplace.geminiUrlFromMachines;
+      extra.imageHostsAllowed = [new URL(marketplace.geminiUrlFromMachines).host];
+    }
+    const where = marketplace.machines === "docker" ? "a container" : "a shell in a temporary folder";
+    log.info(`A local Clore.ai: ${marketplace.apiUrl} (behind an order: ${where}; nothing costs money)`);
+    if (!real)
+      log.info("No GOOGLE_API_KEY or COMETAPI_KEY: a local stand-in of the Gemini API answers, and says so.");
+  }
+  writeProject(session, extra);
+  remember(session);
+  if (!(await existsStack(session))) await initStack(session);
+}
+
+/** Where machines share the network of this one, the guide's port may be taken. */
+async function freePort(wanted: number): Promise<number> {
+  const { createServer } = await import("node:net");
+  const tryPort = (port: number) =>
+    new Promise<number | undefined>((resolve) => {
+      const server = createServer();
+      server.once("error", () => resolve(undefined));
+      server.listen(port, "0.0.0.0", () => {
+        const address = server.address();
+        server.close(() => resolve(typeof address === "object" ? address?.port : undefined));
+      });
+    });
+  return (await tryPort(wanted)) ?? (await tryPort(0)) ?? wanted;
+}
+
+/** Shows the offer with its price and asks; only for real money. */
+async function agreed(session: Session, yes: boolean): Promise<boolean> {
+  await pulumi(session, ["preview", "--suppress-permalink=true"]);
+  if (yes) return true;
+  if (!process.stdin.isTTY) {
+    throw new CloreError("start.not-asked", {
+      message: "nobody to ask: no terminal",
+      hint: "add --yes to rent without asking",
+    });
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await terminal.question(
+    "\nRent it for real money and give it back after the questions? [y/N] ",
+  );
+  terminal.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+async function ask(session: Session, marketplace: Marketplace | undefined): Promise<void> {
+  const result = await outputs(session);
+  const { url, apiKey, pricePerDay, ssh } = result as {
+    url: string;
+    apiKey: string;
+    pricePerDay: number;
+    ssh: string;
+  };
+  const usesStandIn = marketplace !== undefined && session.env.GOOGLE_API_KEY === marketplace.geminiKey;
+  const image = usesStandIn
+    ? `${marketplace.geminiUrlFromMachines}/image.png`
+    : "https://www.gstatic.com/webp/gallery/1.png";
+  process.stdout.write("\n");
+  for (const question of proxyQuestions(url, apiKey, image)) {
+    process.stdout.write(`${question.title}\n  → ${await question.ask()}\n`);
+  }
+  process.stdout.write(
+    `\nThe proxy: ${url}\nSSH:       ${ssh}\nRent:      ${formatUsd(perHour(pricePerDay))} per hour, ${formatUsd(pricePerDay)} per day (without fees)${marketplace ? "; emulated" : ""}\n\n`,
+  );
+}
+
+function explainKept(session: Session, marketplace: Marketplace | undefined): void {
+  remember(session);
+  const env = Object.entries(session.env).filter(([key]) => /^(PULUMI_|CLORE_HOME)/.test(key));
+  process.stdout.write(
+    `It stays up${marketplace ? "" : ", and bills"}. Look at it with\n` +
+      `  cd ${session.directory}\n` +
+      `  export ${env.map(([key, value]) => `${key}=${value}`).join(" ")}\n` +
+      `  export PATH=${session.env.PATH?.split(":").slice(0, 2).join(":")}:$PATH\n` +
+      `  pulumi stack output --show-secrets --stack ${session.stack}\n` +
+      "Take it down with\n  npm start -- --down\n",
+  );
+}
+
+async function down(): Promise<void> {
+  const session = recall();
+  if (!session) {
+    process.stdout.write("nothing is up: there is nothing to take down\n");
+    return;
+  }
+  const { dir } = await ensurePulumi({ log });
+  session.env.PATH = `${dir}:${process.env.PATH}`;
+  await giveBack(session, undefined);
+}
+
+/** Destroys, proves that nothing is left, and removes the traces; says exactly what is left where that fails. */
+async function giveBack(session: Session, marketplace: Marketplace | undefined): Promise<void> {
+  const apiUrl = marketplace?.apiUrl ?? session.env.CLORE_API_URL;
+  try {
+    if (await existsStack(session)) {
+      await unlock(session);
+      await phases.time("destroy", () =>
+        pulumi(session, ["destroy", "--yes", "--skip-preview", "--suppress-permalink=true"]),
+      );
+      const left = await resourcesLeft(session);
+      if (left > 0)
+        throw new CloreError("start.left", { message: `${left} resources are still in the state` });
+    }
+    const orders = session.live || !apiUrl ? undefined : await readBooks(apiUrl);
+    const open = orders?.filter((order) => order.ended === undefined) ?? [];
+    if (open.length > 0) {
+      throw new CloreError("start.left", {
+        message: `orders are left: ${open.map((order) => order.orderId).join(", ")}`,
+      });
+    }
+    if (session.emulatorPid !== undefined) await stopMarketplace(session.emulatorPid);
+    forget(session);
+    log.info(`\n${phases.summary()}`);
+    if (orders) {
+      const spent = orders.reduce((sum, order) => sum + order.spentUsd, 0);
+      log.info(
+        `Nothing is left: ${orders.length} rented, ${orders.length} given back, ${spent.toFixed(4)} USD would have been billed.`,
+      );
+    } else {
+      log.info("Nothing is left: the state is empty, and the order was confirmed gone.");
+    }
+  } catch (error) {
+    remember(session);
+    throw new CloreError("start.left", {
+      message: `not everything could be given back: ${error instanceof Error ? error.message : String(error)}`,
+      hint: `what is left is recorded in ${session.directory}; try again with: npm start -- --down`,
+      cause: error,
+    });
+  }
+}
