@@ -1,11 +1,9 @@
 import { parseArgs } from "node:util";
-import { requireFit } from "../catalog/fit.ts";
 import { findGpu, gpuMatcher } from "../catalog/gpus.ts";
 import { loadCatalog } from "../catalog/load.ts";
 import { requireModel } from "../catalog/models.ts";
 import type { Catalog, Model } from "../catalog/schema.ts";
 import { expectedSpeed } from "../catalog/speed.ts";
-import { vramNeeded } from "../catalog/vram.ts";
 import { CloreClient, defaultApiUrl } from "../clore/client.ts";
 import { openRateGate } from "../clore/gate.ts";
 import type { CloreApi } from "../clore/types.ts";
@@ -14,6 +12,7 @@ import { Secret } from "../core/secret.ts";
 import { stateDirectory } from "../core/state-directory.ts";
 import { formatSeconds, parseHours } from "../cost/duration.ts";
 import { checkOfferRequest } from "../market/check.ts";
+import { requestForModel } from "../market/for-model.ts";
 import { noOfferError } from "../market/no-offer.ts";
 import { describeGpus } from "../market/offers.ts";
 import { defaultRunHours, explain, type RankedOffer, rank } from "../market/rank.ts";
@@ -103,7 +102,7 @@ export function readQuestion(argv: readonly string[]): Question {
 
   const model = flags.model === undefined ? undefined : requireModel(flags.model, catalog);
   return {
-    request: model ? { ...request, ...roomFor(model, request, catalog) } : request,
+    request: model ? requestForModel(request, model, catalog) : request,
     model,
     runHours: leaseHours ?? defaultRunHours,
     limit,
@@ -140,8 +139,7 @@ export async function showOffers(
   for (const line of table(ranked.slice(0, question.limit))) io.out(line);
   io.out("");
   io.out(funnelText(selection));
-  if (market.skipped.length > 0)
-    io.out(`unreadable rows left out: ${market.skipped.length}`);
+  if (market.skipped.length > 0) io.out(`unreadable rows left out: ${market.skipped.length}`);
   io.out(`server ${ranked[0]!.serverId} would be taken, ${explain(ranked[0]!, ranked[1])}`);
   if (!hasKey) io.out("not checked against your wallets: set CLORE_API_KEY for that");
   return 0;
@@ -177,19 +175,6 @@ const flagOf: Readonly<Record<string, string>> = {
   leaseHours: "--for",
 };
 const asFlag = (path: string) => path.replace(/^\w+/, (name) => flagOf[name] ?? `--${name}`);
-
-/** Beside the model, the image and its layers want some of the disk. */
-const diskBesideModelGb = 10;
-
-function roomFor(model: Model, request: OfferRequest, catalog: Catalog): Partial<OfferRequest> {
-  if (model.runtime === "api") return {};
-  const minDiskGb = Math.ceil(model.downloadBytes / 1e9) + diskBesideModelGb;
-  if (request.gpu === undefined) {
-    // One GPU: some hosts can split a model, but not every runtime does so by itself.
-    return { minVramGb: Number(vramNeeded(model).totalGb.toFixed(1)), minDiskGb };
-  }
-  return { minVramGb: requireFit(model, { gpu: request.gpu }, catalog).minVramGb, minDiskGb };
-}
 
 /** Widths add up to 120 with two spaces between columns; the last column gets the rest. */
 const columns: readonly { title: string; width: number; right?: true; cell(o: RankedOffer): string }[] = [

@@ -127,6 +127,12 @@ describe("fit", () => {
     expect(fit.fittingClasses[0]).toBe("RTX 3060");
   });
 
+  test("no laptop chip is among the classes that would hold it", () => {
+    const { fittingClasses } = fitModel(model("gemma3:12b"), { gpu: "RTX 2070" }, catalog);
+    expect(fittingClasses).toContain("RTX 4080");
+    expect(fittingClasses.filter((gpu) => gpu.includes("Laptop"))).toEqual([]);
+  });
+
   test("several GPUs hold it together", () => {
     expect(fitModel(model("gemma3:27b"), { gpu: "RTX 3060", gpuCount: 2 }, catalog).fits).toBe(true);
   });
