@@ -4,6 +4,8 @@ export interface Reply {
   body: Record<string, unknown> | string;
 }
 
+/** No answer: the connection is cut. */
+export const cut: Reply = { status: 0, body: "" };
 export const ok = (fields: Record<string, unknown> = {}): Reply => ({
   status: 200,
   body: { code: 0, ...fields },

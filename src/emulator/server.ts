@@ -3,20 +3,21 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Clock } from "../core/clock.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { endpoints, type World } from "./api.ts";
 import { type FaultOptions, Faults } from "./faults.ts";
 import { type Ledger, type LedgerOrder, ledgerOf } from "./ledger.ts";
 import { dockerMachines } from "./machines/docker.ts";
 import type { Variant } from "./machines/image.ts";
 import { noMachines } from "./machines/none.ts";
+import { removeOrphans } from "./machines/orphans.ts";
 import { sandboxMachines } from "./machines/sandbox.ts";
 import { generateMarket } from "./market/generate.ts";
 import { type Coin, type Row, type RowOverride, usdPerCoin } from "./market/rows.ts";
 import { OrderBook } from "./orders/book.ts";
 import { seeded } from "./random.ts";
 import { Rates } from "./rates.ts";
-import { invalid, type Reply, tooFast, wrongEndpoint, wrongToken } from "./reply.ts";
+import { cut, invalid, type Reply, tooFast, wrongEndpoint, wrongToken } from "./reply.ts";
 import { EmulatedTime } from "./time.ts";
 
 export interface EmulatorOptions {
@@ -86,7 +87,9 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   const time = new EmulatedTime(options.speed, options.clock);
   const progress = options.onProgress ?? (() => {});
   if (options.stateDir) await mkdir(options.stateDir, { recursive: true });
-  const folder = await mkdtemp(join(options.stateDir ?? tmpdir(), "clore-emulator-"));
+  const parent = options.stateDir ?? tmpdir();
+  await removeOrphans(parent);
+  const folder = await mkdtemp(join(parent, `clore-emulator-${process.pid}-`));
   const machines = await machineKind(options, folder, progress);
   const rows = generateMarket(options.seed ?? 1, options.marketSize ?? 2100, options.market);
   const market = new Map(
@@ -100,7 +103,9 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   };
   const random = seeded((options.seed ?? 1) + 1);
   const book = new OrderBook({ time, random, machines, wallets, market, onProblem: progress });
-  const faults = new Faults({ book, sleep: (ms) => (options.clock ?? time).sleep(ms) });
+  const clock = options.clock ?? systemClock;
+  const stage = { book, sleep: (ms: number) => clock.sleep(ms) };
+  const faults = new Faults(stage);
   const world: World = { time, rows, market, wallets, book, faults };
   const requests: LoggedRequest[] = [];
   const rates = new Rates(time);
@@ -119,8 +124,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
       const text = await read(request);
       if (url.pathname.startsWith("/_emulator/"))
         return send(response, await control(url.pathname, request.method, text));
-      const struck = await faults.forCall(url.pathname);
-      const reply = await answer(url, request, text, struck);
+      const [reply, struck] = await answer(url, request, text);
       requests.push({
         at: time.outside(),
         method: request.method ?? "",
@@ -128,7 +132,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
         ip: request.socket.remoteAddress ?? "",
         status: reply.status,
         code: typeof reply.body === "string" ? undefined : (reply.body.code as number),
-        faults: struck.map((one) => one.name),
+        faults: struck,
       });
       if (reply.status === 0) request.socket.destroy();
       else send(response, reply);
@@ -138,36 +142,29 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     }
   }
 
-  async function answer(
-    url: URL,
-    request: IncomingMessage,
-    text: string,
-    struck: Awaited<ReturnType<Faults["forCall"]>>,
-  ): Promise<Reply> {
-    const stage = { book, sleep: (ms: number) => (options.clock ?? time).sleep(ms) };
-    for (const { fault, options: how } of struck) {
-      const instead = await fault.before?.(how, stage);
-      if (instead) return instead;
-    }
-    const reply = await carryOut(url, request, text);
-    for (const { fault, options: how } of struck) {
-      const altered = fault.after?.(reply, how, stage) ?? reply;
-      if (altered === "cut") return { status: 0, body: "" };
-      if (altered !== reply) return altered;
-    }
-    return reply;
-  }
-
-  async function carryOut(url: URL, request: IncomingMessage, text: string): Promise<Reply> {
+  /** Key, endpoint and rate first; faults strike only calls that would have been carried out. */
+  async function answer(url: URL, request: IncomingMessage, text: string): Promise<[Reply, string[]]> {
     const name = url.pathname.replace(/^\/v1/, "");
     const endpoint =
       url.pathname.startsWith("/v1/") && Object.hasOwn(endpoints, name) ? endpoints[name] : undefined;
-    const auth = request.headers.auth;
-    if (auth !== apiKey && !(auth === undefined && endpoint?.open)) return wrongToken;
-    if (!endpoint || request.method !== endpoint.method) return wrongEndpoint;
-    if (auth !== undefined && !rates.allows(name === "/create_order")) return tooFast;
+    const { auth } = request.headers;
+    if (auth !== apiKey && !(auth === undefined && endpoint?.open)) return [wrongToken, []];
+    if (!endpoint || request.method !== endpoint.method) return [wrongEndpoint, []];
+    if (auth !== undefined && !rates.allows(name === "/create_order")) return [tooFast, []];
+
+    const struck = await faults.forCall(url.pathname);
+    const names = struck.map((one) => one.name);
+    for (const { fault, options: how } of struck) {
+      const instead = await fault.before?.(how, stage);
+      if (instead) return [instead, names];
+    }
     const body = endpoint.method === "POST" ? parse(text) : {};
-    return body ? endpoint.run(world, { query: url.searchParams, body }) : invalid("body");
+    const reply = body ? await endpoint.run(world, { query: url.searchParams, body }) : invalid("body");
+    for (const { fault, options: how } of struck) {
+      const altered = fault.after?.(reply, how, stage);
+      if (altered) return [altered === "cut" ? cut : altered, names];
+    }
+    return [reply, names];
   }
 
   /** The emulator's own side door, for tests and demos in other languages. */

@@ -1,5 +1,5 @@
 import type { CallFault } from "../faults.ts";
-import { databaseError, type Reply, refused, tooFast } from "../reply.ts";
+import { cut, databaseError, type Reply, refused, tooFast } from "../reply.ts";
 
 const create = "/create_order";
 const cancel = "/cancel_order";
@@ -28,7 +28,7 @@ export const callFaults: Readonly<Record<string, CallFault>> = {
   },
   "cut-before": {
     at: "call",
-    before: () => ({ status: 0, body: "" }),
+    before: () => cut,
     seen: "the connection is cut and nothing was done",
   },
   "create-500-after-success": {

@@ -5,6 +5,7 @@ import { CloreError } from "../../core/errors.ts";
 import { type Look, until } from "../../core/until.ts";
 import { ensureMachineImage, type Variant } from "./image.ts";
 import { fakeNvidiaSmi } from "./nvidia.ts";
+import { isAlive } from "./processes.ts";
 import type { Address, Gpu, Machine, MachineKind, MachineSpec } from "./types.ts";
 
 /** Every container carries this label with the run it belongs to. */
@@ -199,15 +200,6 @@ async function removeOrphans(): Promise<void> {
     .map((line) => line.split(" "))
     .filter(([id, pid]) => id && pid && !isAlive(Number(pid)));
   await removeContainers(orphans.map(([id]) => id!));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
 
 async function containers(filter: string): Promise<string[]> {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
@@ -20,6 +20,15 @@ const ownBase = "pulumi-clore-base:bookworm";
 export async function dockerWorks(): Promise<boolean> {
   const { exitCode } = await docker(["version", "--format", "{{.Server.Version}}"], 5_000);
   return exitCode === 0;
+}
+
+/** Address at which containers of the default bridge reach this machine; undefined where it cannot be listened on. */
+export async function bridgeGateway(): Promise<string | undefined> {
+  const format = "{{range .IPAM.Config}}{{.Gateway}} {{end}}";
+  const { exitCode, stdout } = await docker(["network", "inspect", "bridge", "--format", format], 5_000);
+  const gateway = exitCode === 0 ? stdout.trim().split(" ")[0] : undefined;
+  const local = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return local.some(({ address }) => address === gateway) ? gateway : undefined;
 }
 
 const building = new Map<Variant, Promise<string>>();

@@ -16,6 +16,9 @@ export interface SandboxSshOptions {
   run(command: string | undefined): ChildProcessWithoutNullStreams;
 }
 
+/** Sessions at once on one connection, as OpenSSH's default MaxSessions. */
+const maxSessions = 10;
+
 /** The SSH server of one sandbox machine: root only, one key, exec, shell without terminal, TCP and unix forwards. */
 export class SandboxSsh {
   locked = false;
@@ -68,7 +71,12 @@ export class SandboxSsh {
     client.on("authentication", (attempt) =>
       this.#allows(attempt) ? attempt.accept() : attempt.reject(["publickey", "password"]),
     );
-    client.on("session", (accept) => this.#session(accept()));
+    let sessions = 0;
+    client.on("session", (accept, reject) => {
+      if (sessions >= maxSessions) return reject();
+      sessions++;
+      this.#session(accept(), () => sessions--);
+    });
     client.on("tcpip", (accept, reject, to) =>
       this.#forward(connect(to.destPort, "127.0.0.1"), accept, reject),
     );
@@ -90,20 +98,14 @@ export class SandboxSsh {
     return !attempt.signature || ours.verify(attempt.blob!, attempt.signature, attempt.hashAlgo) === true;
   }
 
-  #session(session: Session): void {
-    let child: ChildProcessWithoutNullStreams | undefined;
+  #session(session: Session, ended: () => void): void {
     session.on("pty", (accept) => accept?.());
     session.on("env", (accept) => accept?.()); // taken and ignored, as sshd does without AcceptEnv
-    session.on("signal", (accept, _reject, { name }) => {
-      accept?.();
-      if (child?.pid !== undefined) signalGroup(child.pid, name);
-    });
-    session.on("exec", (accept, _reject, { command }) => {
-      child = attach(this.#options.run(command), accept());
-    });
-    session.on("shell", (accept) => {
-      child = attach(this.#options.run(undefined), accept());
-    });
+    // Signals are not listened to: OpenSSH refuses them to root ("session signalling requires privilege separation").
+    session.on("exec", (accept, _reject, { command }) =>
+      attach(this.#options.run(command), accept().on("close", ended)),
+    );
+    session.on("shell", (accept) => attach(this.#options.run(undefined), accept().on("close", ended)));
   }
 
   #forward(socket: Socket, accept: () => Duplex, reject: () => void): void {
@@ -123,10 +125,7 @@ export class SandboxSsh {
 }
 
 /** Joins a process and a channel as sshd does: the status when it exits, the end when nobody holds its output any more. */
-function attach(
-  child: ChildProcessWithoutNullStreams,
-  channel: ServerChannel,
-): ChildProcessWithoutNullStreams {
+function attach(child: ChildProcessWithoutNullStreams, channel: ServerChannel): void {
   channel.on("error", () => {});
   child.stdin.on("error", () => {}); // the process may close its input first
   child.on("error", (error) => {
@@ -145,15 +144,6 @@ function attach(
     signal ? channel.exit(signal.replace("SIG", ""), false, "") : channel.exit(code ?? 0),
   );
   child.on("close", () => channel.end());
-  return child;
-}
-
-function signalGroup(pid: number, name: string): void {
-  try {
-    process.kill(-pid, `SIG${name.replace(/^SIG/, "")}` as NodeJS.Signals);
-  } catch {
-    // gone already, or no such signal
-  }
 }
 
 function same(a: string | Buffer, b: string | Buffer): boolean {

@@ -28,9 +28,10 @@ const quirks: readonly Quirk[] = [
     row.partial_gpu_rental = true;
   },
   (row) => {
-    if (!row.gpu_array || row.gpu_array.length < 2) return;
-    row.specs.gpu = `${row.gpu_array.length}x Mixed GPUs`;
-    row.gpu_array = row.gpu_array.map((name, i) => (i % 2 ? " RTX 3080" : name));
+    if (!row.gpu_array?.length) return;
+    const names = row.gpu_array.length > 1 ? row.gpu_array : [...row.gpu_array, ""];
+    row.gpu_array = names.map((name, i) => (i % 2 ? " RTX 3070" : name));
+    row.specs.gpu = `${names.length}x Mixed GPUs`;
   },
   (row) => {
     if (row.specs.net) row.specs.net.cc = row.specs.net.cc?.toLowerCase();
@@ -42,7 +43,7 @@ const quirks: readonly Quirk[] = [
 
 /** Gives about one row in eight one quirk. */
 export function quirk(row: Row, random: Random): Row {
-  if (random.chance(0.12)) random.pick(quirks)(row);
+  if (random.chance(0.15)) random.pick(quirks)(row);
   return row;
 }
 
