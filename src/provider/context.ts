@@ -36,6 +36,8 @@ export interface PluginContext {
   ssh: SshPool;
   /** Servers that this process is about to rent: two resources never race for the same one. */
   reserved: Set<number>;
+  /** Pause between two looks at the orders, in milliseconds. */
+  pollMs: number;
   close(): Promise<void>;
 }
 
@@ -44,7 +46,15 @@ export function configure({ config, env, log }: PluginSettings): PluginContext {
   const key = config.apiKey ?? env.CLORE_API_KEY;
   const apiKey = key ? new Secret(key) : undefined;
   const directory = stateDirectory(env);
-  const gate = openRateGate({ directory, apiUrl, apiKey, log });
+  const pace = emulatedPace(apiUrl, env);
+  const gate = openRateGate({
+    directory,
+    apiUrl,
+    apiKey,
+    log,
+    requestEveryMs: 1000 / pace,
+    createEveryMs: 5000 / pace,
+  });
   const clore = new CloreClient({ apiUrl, apiKey, gate, log });
   const ssh = new SshPool();
   return {
@@ -64,9 +74,20 @@ export function configure({ config, env, log }: PluginSettings): PluginContext {
     hosts: new HostBook(directory),
     ssh,
     reserved: new Set(),
+    pollMs: 1000 / pace,
     async close() {
       await ssh.closeAll();
       gate.close();
     },
   };
+}
+
+/**
+ * `CLORE_EMULATOR_SPEED`: how many times faster a local emulator lives (`clore emulate --speed`). It counts only on
+ * loopback: the real service's limits are not ours to bend.
+ */
+function emulatedPace(apiUrl: string, env: PluginSettings["env"]): number {
+  const speed = Number(env.CLORE_EMULATOR_SPEED ?? 1);
+  const local = ["127.0.0.1", "localhost", "[::1]"].includes(new URL(apiUrl).hostname);
+  return local && speed >= 1 ? speed : 1;
 }

@@ -159,7 +159,7 @@ function chooseFor(want: Partial<ServerInputs>, call: Call) {
 }
 
 function acquireIo(call: Call): AcquireIo {
-  const { clore, ledger, orders, ssh, hosts, reserved } = call.plugin;
+  const { clore, ledger, orders, ssh, hosts, reserved, pollMs } = call.plugin;
   return {
     clore,
     ledger,
@@ -167,6 +167,7 @@ function acquireIo(call: Call): AcquireIo {
     ssh,
     hosts,
     reserved,
+    pollMs,
     account: call.plugin.account(),
     log: call.log,
     signal: call.signal,

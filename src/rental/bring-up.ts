@@ -29,6 +29,8 @@ export interface BringUpIo {
   log: Log;
   signal: AbortSignal;
   clock?: Clock;
+  /** Pause between looks, in milliseconds. @default 1000 */
+  pollMs?: number;
 }
 
 /** A rented server that was reached and checked. */
@@ -80,7 +82,10 @@ async function waitForContainer(record: RentalRecord, deadline: number, io: Brin
   const clock = io.clock ?? systemClock;
   let missing = 0;
   const look = async (): Promise<Look<Order>> => {
-    const { orders } = await io.orders.read({ notBefore: clock.now() - 500, signal: io.signal });
+    const { orders } = await io.orders.read({
+      notBefore: clock.now() - (io.pollMs ?? 1000) / 2,
+      signal: io.signal,
+    });
     const order = orders.find((candidate) => candidate.orderId === record.orderId);
     if (!order || order.expired) {
       // One listing without it proves little, an empty one nothing.
@@ -101,7 +106,7 @@ async function waitForContainer(record: RentalRecord, deadline: number, io: Brin
   return until(look, {
     what: `the container of order ${record.orderId}`,
     deadlineMs: deadline - clock.now(),
-    everyMs: 1000,
+    everyMs: io.pollMs ?? 1000,
     signal: io.signal,
     clock,
     onLook: (seen, waitedMs) =>
