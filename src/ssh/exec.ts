@@ -31,6 +31,8 @@ export function execOn(link: Link, command: string, options: ExecOptions): Promi
   const stderr = new Capture("stderr", max);
   const shell = new RemoteShell(command);
   let channel: ClientChannel | undefined;
+  /** The request to run it was sent: from then on it may be running. */
+  let handedOver = false;
   let exitCode: number | undefined;
   /** Why the command was told to stop, once it was. */
   let stopping: { reason: unknown } | undefined;
@@ -64,8 +66,8 @@ export function execOn(link: Link, command: string, options: ExecOptions): Promi
   );
   options.signal?.addEventListener("abort", onAbort, { once: true });
   const offLost = link.onLost(() => {
-    const error = lost(link.where, link.lostBecause, channel !== undefined);
-    fail(channel ? error : new NotStarted(false, { cause: error }));
+    const error = lost(link.where, link.lostBecause, handedOver);
+    fail(handedOver ? error : new NotStarted(false, { cause: error }));
   });
 
   const take = (capture: Capture, data: Buffer) => {
@@ -115,10 +117,18 @@ export function execOn(link: Link, command: string, options: ExecOptions): Promi
     opened.end(options.stdin);
   };
 
+  // ssh2 answers only when the host has confirmed the request. That the channel is open and the request about to be sent
+  // shows in the reading of the options, which comes in between.
+  const requestOptions = {
+    get env() {
+      handedOver = true;
+      return undefined;
+    },
+  };
   if (options.signal?.aborted) stop(options.signal.reason);
   else {
     try {
-      link.client.exec(shell.line, onOpen);
+      link.client.exec(shell.line, requestOptions, onOpen);
     } catch (cause) {
       fail(new NotStarted(false, { cause: lost(link.where, String(cause), false) }));
     }

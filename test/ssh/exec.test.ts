@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../../src/ssh/connect.ts";
 import type { SshConnection } from "../../src/ssh/types.ts";
 import { type Sshd, startSshd } from "../support/sshd.ts";
-import { failure, lineTo } from "./faults.ts";
+import { bareServer, failure, lineTo } from "./faults.ts";
 
 const quick = { timeoutMs: 5_000 };
 let sshd: Sshd;
@@ -221,6 +221,22 @@ describe("a lost connection", () => {
     await using through = await connect({ ...sshd.target, port: line.port }, quick);
     line.cut(); // no turn of the event loop in between: it still looks alive
     expect((await through.exec("echo fine", quick)).stdout).toBe("fine\n");
+  });
+
+  test("before the host confirmed the command is no reason to run it again", async () => {
+    let started = 0;
+    await using host = await bareServer((session, hangUp) => {
+      session.on("exec", () => {
+        started++; // it runs, but nobody is told
+        hangUp();
+      });
+    });
+    await using connection = await connect({ ...sshd.target, port: host.port }, quick);
+    expect(await failure(connection.exec("pay", quick))).toMatchObject({
+      code: "ssh.lost",
+      retry: "look-first",
+    });
+    expect(started).toBe(1);
   });
 
   test("that nobody closed (half-open) is noticed by its silence", async () => {

@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket, connect as tcpConnect } from "node:net";
+import ssh2, { type Session } from "ssh2";
 import type { CloreError } from "../../src/core/errors.ts";
+import { generateKeyPair } from "../../src/ssh/keypair.ts";
 
 /** A TCP server on loopback that treats every connection the same (bad) way. */
 export interface FaultyServer extends AsyncDisposable {
@@ -71,6 +73,23 @@ export async function lineTo(port: number): Promise<Line> {
       for (const pair of pairs) pair.silent = true; // connections made from now on work again
     },
     [Symbol.asyncDispose]: server[Symbol.asyncDispose],
+  };
+}
+
+/** An SSH server that lets everybody in and does with sessions what the test says. */
+export async function bareServer(
+  treat: (session: Session, hangUp: () => void) => void,
+): Promise<{ port: number } & AsyncDisposable> {
+  const server = new ssh2.Server({ hostKeys: [generateKeyPair().privateKey] }, (client) => {
+    client.on("error", () => {});
+    client.on("authentication", (attempt) => attempt.accept());
+    client.on("session", (accept) => treat(accept(), () => client.end()));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    [Symbol.asyncDispose]: async () => void server.close(),
   };
 }
 
