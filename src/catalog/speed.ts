@@ -12,6 +12,8 @@ export interface ExpectedSpeed {
 /**
  * A token costs a fixed time and the reading of all (active) weights once. Both constants are fitted to the guide's
  * three Gemma 3 figures for an RTX 4090 (95, 55 and 32 tok/s), which they give back within 3 %.
+ * Of its two 7 B figures, which had no part in the fit, they give the one for an RTX 4090 (79 for 78) and miss the one for
+ * an RTX 3080 (67 for 45): other cards than the 4090 may be that far off.
  */
 const fixedSeconds = 0.0055;
 const bandwidthShare = 1 / 1.525;

@@ -41,6 +41,11 @@ export function offersOf(server: MarketServer, market: MarketKind, bidPerDayUsd?
   return offers.length > 1 ? offers.toSorted(byListedPrice) : offers;
 }
 
+/** Whether the server has any offer on this market, without making them. */
+export function hasPrice(server: MarketServer, market: MarketKind): boolean {
+  return server.allowedCurrencies.some((currency) => priceIn(server, currency, market) !== undefined);
+}
+
 /** Cheapest first; at the same price USD first, whose worth does not move. */
 function byListedPrice(a: Offer, b: Offer): number {
   return (

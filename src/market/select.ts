@@ -74,7 +74,7 @@ export function funnelText(selection: Pick<Selection, "funnel">): string {
     .join(" · ");
 }
 
-/** The server's cheapest offer that passes all, or the index of the first step that it does not pass. */
+/** The server's cheapest offer that passes all, or the index of the step that stops it: of its offers the one that gets furthest counts. */
 function sift(
   server: MarketServer,
   request: OfferRequest,
@@ -84,12 +84,13 @@ function sift(
   for (let i = 0; i < onServer.length; i++) {
     if (!onServer[i]!.passes(server)) return i;
   }
-  let offers = offersOf(server, request.market ?? "on-demand", request.bidPricePerDay);
-  for (let i = 0; i < onOffer.length; i++) {
-    offers = offers.filter((offer) => onOffer[i]!.passes(offer));
-    if (offers.length === 0) return onServer.length + i;
+  let furthest = 0;
+  for (const offer of offersOf(server, request.market ?? "on-demand", request.bidPricePerDay)) {
+    const failed = onOffer.findIndex((step) => !step.passes(offer));
+    if (failed < 0) return offer;
+    furthest = Math.max(furthest, failed);
   }
-  return offers[0]!;
+  return onServer.length + furthest;
 }
 
 /**

@@ -3,7 +3,7 @@ import { feesFor } from "../cost/fees.ts";
 import { rentUsd } from "../cost/finish.ts";
 import { formatUsd } from "../cost/price.ts";
 import { type HostMemory, penalty } from "./memory.ts";
-import { describeGpus, isMixed, type Offer, offersOf } from "./offers.ts";
+import { describeGpus, hasPrice, isMixed, type Offer } from "./offers.ts";
 import type { OfferRequest } from "./request.ts";
 
 /** What a filter needs beside the request. */
@@ -118,7 +118,7 @@ export function serverSteps(request: OfferRequest, context: SelectContext): Step
     {
       label: `priced ${market === "spot" ? "on spot" : "on demand"}`,
       quiet: true,
-      passes: (s) => offersOf(s, market).length > 0,
+      passes: (s) => hasPrice(s, market),
       miss: () => ({
         seen: `has no ${market} price in a currency that it accepts`,
         change: otherMarket(market),
