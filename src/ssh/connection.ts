@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { systemClock } from "../core/clock.ts";
 import { CloreError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { unlessAborted } from "./abort.ts";
@@ -17,6 +18,9 @@ export interface ConnectOptions extends LinkOptions {
 
 /** OpenSSH allows 10 sessions a connection (MaxSessions); two are left for commands that are just being ended. */
 const MOST_SESSIONS = 8;
+/** How often a command may be refused a session before that is an error, and the pause after each refusal. */
+const MOST_REFUSALS = 20;
+const REFUSED_PAUSE_MS = 50;
 
 /** A logged-in server: commands, files, streams. Logs in again, with the same pinned key, when the link was lost between calls. */
 export class Connection implements SshConnection {
@@ -38,14 +42,16 @@ export class Connection implements SshConnection {
   }
 
   async exec(command: string, options: ExecOptions): Promise<ExecResult> {
-    for (;;) {
+    for (let refusals = 1; ; refusals++) {
       const place = await this.#sessions.enter(options.signal);
       try {
         return await this.#execOnce(command, options);
       } catch (error) {
         if (!(error instanceof NotStarted)) throw error;
-        // A host may allow fewer sessions than OpenSSH does: then one place less, and once more in the queue.
-        if (!error.refused || !place.giveUp()) throw error.cause;
+        if (!error.refused || refusals === MOST_REFUSALS) throw error.cause;
+        // Refused once: the host has not cleared a session away yet. Again: it allows fewer than OpenSSH's default.
+        await systemClock.sleep(REFUSED_PAUSE_MS, options.signal);
+        if (refusals > 1) place.giveUp();
       } finally {
         place.leave();
       }

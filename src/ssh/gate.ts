@@ -1,8 +1,8 @@
 export interface Place {
   /** Hands the place to the next in the queue. */
   leave(): void;
-  /** Leaves and takes the place away for good; false when it is the last one. */
-  giveUp(): boolean;
+  /** Leaves and takes the place away for good, unless it is the last one. */
+  giveUp(): void;
 }
 
 /** Lets at most `limit` holders in at a time; the others wait in order. */
@@ -31,10 +31,8 @@ export class Gate {
     return {
       leave,
       giveUp: () => {
-        if (this.#limit === 1) return false;
-        this.#limit--;
+        if (this.#limit > 1) this.#limit--;
         leave();
-        return true;
       },
     };
   }
