@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { InputError, type InputProblem } from "../core/errors.ts";
 import { startGemini } from "../emulator/gemini.ts";
-import { dockerWorks } from "../emulator/machines/image.ts";
+import { bridgeGateway, dockerWorks } from "../emulator/machines/image.ts";
 import { type Emulator, startEmulator } from "../emulator/server.ts";
 import type { Command, CommandIo } from "./command.ts";
 
@@ -17,7 +17,7 @@ Nothing is rented and nothing costs money. Runs until Ctrl-C, then ends every ma
   --seed N            the same seed gives the same market (default 1)
   --speed N           N times faster: shorter delays and limits, faster billing (default 1)
   --api-key-file F    take the API key from the first line of this file (default: a random one)
-  --json              first line on stdout: {"apiUrl":…,"apiKey":…,"geminiUrl":…,"geminiKey":…}
+  --json              first line on stdout: apiUrl, apiKey, machines, geminiUrl, geminiUrlFromMachines, geminiKey
 `;
 
 interface Wanted {
@@ -49,10 +49,23 @@ export const command: Command = {
       apiKey,
       onProgress: (line) => io.err(line),
     });
-    await using gemini = await startGemini();
+    // A container's loopback is its own: it reaches this machine at the bridge's gateway.
+    const gateway = machines === "docker" ? await bridgeGateway() : undefined;
+    await using gemini = await startGemini({ host: ["127.0.0.1", ...(gateway ? [gateway] : [])] });
+    const fromMachines = gateway ? `http://${gateway}:${gemini.port}` : gemini.url;
     if (wanted.json) {
       const { apiUrl, apiKey } = emulator;
-      io.out(JSON.stringify({ apiUrl, apiKey, geminiUrl: gemini.url, geminiKey: gemini.apiKey }));
+      const { url: geminiUrl, apiKey: geminiKey } = gemini;
+      io.out(
+        JSON.stringify({
+          apiUrl,
+          apiKey,
+          machines,
+          geminiUrl,
+          geminiUrlFromMachines: fromMachines,
+          geminiKey,
+        }),
+      );
     } else {
       io.out(`A local Clore.ai (machines: ${machines}). Point a program at it with`);
       io.out(`  export CLORE_API_URL=${emulator.apiUrl} CLORE_API_KEY=${emulator.apiKey}`);

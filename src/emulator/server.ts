@@ -189,9 +189,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     clearInterval(settling);
     server.closeAllConnections();
     await new Promise<void>((resolve) => server.close(() => resolve()));
-    book.settle();
-    for (const order of book.active()) book.end(order, "cancelled");
-    await book.idle();
+    await book.close();
     await machines.close();
     await rm(folder, { recursive: true, force: true });
   };

@@ -30,6 +30,13 @@ export const hostFaults: Readonly<Record<string, HostFault>> = {
     strike: async (order) => (await order.starting)?.lockOut(),
     seen: "no key is accepted",
   },
+  "clock-skew": {
+    at: "host",
+    strike: (order, { ms }) => {
+      order.createdOutside += Math.round((ms ?? -600_000) / 1000);
+    },
+    seen: "`ct` is `ms` (-600,000) off from the renter's clock",
+  },
   "host-key-changed": {
     at: "host",
     strike: (order) => {

@@ -36,6 +36,7 @@ export class OrderBook {
   readonly #options: BookOptions;
   readonly #ending = new Set<Promise<void>>();
   #nextId: number;
+  #closed = false;
 
   constructor(options: BookOptions) {
     this.#options = options;
@@ -47,6 +48,7 @@ export class OrderBook {
     const { time, random, wallets, market } = this.#options;
     this.settle();
     const row = market.get(request.serverId);
+    if (this.#closed) return refused("server-offline");
     if (!row?.price) return refused("server-dont-exist");
     if (row.gigaspot) return refused("machine-is-on-gigaspot");
     const priced = request.kind === "spot" ? row.price.spot : row.price.on_demand;
@@ -98,9 +100,10 @@ export class OrderBook {
     };
     this.#nextId += random.whole(1, 9);
     this.all.push(order);
+    const opened = front.open();
+    order.starting = opened.then(() => this.#start(order, request, birth)); // at once, so that `end` always waits for it
     this.settle();
-    await front.open();
-    order.starting = this.#start(order, request, birth);
+    await opened;
     return order;
   }
 
@@ -128,7 +131,7 @@ export class OrderBook {
     return ok();
   }
 
-  /** Nothing is billed from here on; the machine goes in the background, `idle` waits for that. */
+  /** Nothing is billed from here on; the machine goes in the background, `close` waits for that. */
   end(order: Placed, why: NonNullable<Placed["endedWhy"]>): void {
     if (order.endedAt !== undefined) return;
     const { time } = this.#options;
@@ -149,8 +152,11 @@ export class OrderBook {
     this.#options.onProblem(message);
   }
 
-  /** Resolves when no machine is being removed any more. */
-  async idle(): Promise<void> {
+  /** Ends every order and resolves when no machine is left. Nothing can be rented from then on. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.settle();
+    for (const order of this.active()) this.end(order, "cancelled");
     await Promise.all(this.#ending);
   }
 
@@ -192,6 +198,7 @@ export class OrderBook {
   }
 
   async #start(order: Placed, request: CreateRequest, birth: Birth): Promise<Placed["front"]["machine"]> {
+    if (order.endedAt !== undefined) return undefined;
     const promised = gpusOf(order.row);
     try {
       const machine = await this.#options.machines.start({
