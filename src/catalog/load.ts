@@ -10,7 +10,8 @@ let builtIn: Catalog | undefined;
 
 /**
  * The built-in catalog with the user's files on top: an entry of the same GPU, tag, or (for prices) GPU and count
- * replaces the built-in one. Not to be changed: callers share it. Files may hold any of the sections `gpus`, `models`, `prices`, `tagsWithoutFigures`.
+ * replaces the built-in one. Files may hold any of the sections `gpus`, `models`, `prices`, `tagsWithoutFigures`.
+ * The result is shared between callers: not to be changed.
  * @throws catalog.unreadable when a file cannot be read; catalog.invalid with every mistake as file:line:column
  * @example loadCatalog(["./my-models.yaml"])
  */

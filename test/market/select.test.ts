@@ -242,6 +242,24 @@ test("the funnel says in one line what each filter left, and hides what removed 
   expect(funnelText(found)).toBe("1,203 free · 3 RTX 4090 · 2 with ≥ 50 Mbps · 1 up to 6 USD/day");
 });
 
+test("a server is counted by the filter that stopped the offer that got furthest", () => {
+  // CLORE can be paid and is too dear; USD fails a filter earlier, at its empty wallet.
+  const prices = { "CLORE-Blockchain": price(3343, 0, 4, 0), "USD-Blockchain": price(4.5, 0, 4.5, 0) };
+  const host = server(1, { prices, allowedCurrencies: ["CLORE-Blockchain", "USD-Blockchain"] });
+  const wallets = [wallet("CLORE-Blockchain", 1e6), wallet("USD-Blockchain", 0)];
+  const found = select([host], { maxPricePerDay: 3 }, { ...context, wallets });
+  expect(found.funnel.slice(-2)).toMatchObject([
+    { label: "payable for 6 h from the wallets", remaining: 1 },
+    { label: "up to 3 USD/day", remaining: 0 },
+  ]);
+});
+
+test("a server without a price in a currency that it accepts is counted as that", () => {
+  const host = server(1, { prices: usd(1), allowedCurrencies: ["bitcoin"] });
+  expect(funnelText(select([host], {}, context))).toBe("1 free · 0 priced on demand");
+  expect(funnelText(select([host], { maxPricePerDay: 6 }, context))).toBe("1 free · 0 priced on demand");
+});
+
 describe("whatever the market and the request", () => {
   const wallets = fc.option(
     fc.constant([wallet("USD-Blockchain", 3), wallet("bitcoin", 1e-4), wallet("CLORE-Blockchain", 0)]),
