@@ -18,15 +18,18 @@ const satisfied: Readonly<
   minDownMbps: (o, want) => o.downMbps >= (want.minDownMbps ?? 0),
   minUpMbps: (o, want) => o.upMbps >= (want.minUpMbps ?? 0),
   minReliability: (o, want) => o.reliability >= (want.minReliability ?? 0),
-  countries: (o, want) =>
-    want.countries === undefined || (o.country !== undefined && want.countries.includes(o.country)),
-  excludeCountries: (o, want) =>
-    o.country === undefined || !(want.excludeCountries ?? []).includes(o.country),
+  countries: (o, want) => want.countries === undefined || names(want.countries, o.country),
+  excludeCountries: (o, want) => !names(want.excludeCountries ?? [], o.country),
   excludeServers: (o, want) => !(want.excludeServers ?? []).includes(o.serverId),
   currency: (o, want) =>
     want.currency === undefined || want.currency === "auto" || want.currency === o.currency,
   market: (o, want) => o.market === (want.market ?? "on-demand"),
 };
+
+/** Codes may be written in small letters. */
+function names(codes: readonly string[], country: string | undefined): boolean {
+  return codes.some((code) => code.toUpperCase() === country);
+}
 
 /** Properties that never touch a running server. */
 const neverReplaces = new Set(["maxPricePerDay", "bidPricePerDay", "lease", "acquireMinutes", "bootMinutes"]);

@@ -94,19 +94,6 @@ export function serverRules(inputs: Partial<ServerInputs>): InputProblem[] {
   }
   if (inputs.ports?.["22"] === "http")
     problems.push({ path: 'ports["22"]', problem: "is SSH: tcp, or leave it out" });
-  if (inputs.bidPricePerDay !== undefined && inputs.market !== "spot") {
-    problems.push({
-      path: "bidPricePerDay",
-      problem: 'is for the spot market: add market: "spot", or leave it out',
-    });
-  }
-  if (
-    inputs.bidPricePerDay !== undefined &&
-    inputs.maxPricePerDay !== undefined &&
-    inputs.bidPricePerDay > inputs.maxPricePerDay
-  ) {
-    problems.push({ path: "bidPricePerDay", problem: `is above maxPricePerDay (${inputs.maxPricePerDay})` });
-  }
   if (inputs.lease !== undefined && inputs.lease !== "none" && leaseHours(inputs.lease) === undefined) {
     problems.push({ path: "lease", problem: 'should be a duration such as "90m", "8h" or "3d", or "none"' });
   }
