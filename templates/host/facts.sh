@@ -20,7 +20,9 @@ section gpu
 command -v nvidia-smi >/dev/null 2>&1 &&
   bounded nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader,nounits
 section pid1; head -c 64 /proc/1/comm 2>/dev/null
-section user; id -un 2>/dev/null || echo "$(id -u)"; id -u; printf '%s\n' "$HOME"
+section user
+account=$(id -un 2>/dev/null)
+printf '%s\n' "${account:-$(id -u)}" "$(id -u)" "$HOME"
 section sudo; command -v sudo >/dev/null 2>&1 && bounded sudo -n sh -c 'echo yes'
 section systemd; [ -d /run/systemd/system ] && bounded systemctl is-system-running
 section supervisord; command -v supervisorctl >/dev/null 2>&1 && bounded supervisorctl pid

@@ -46,7 +46,8 @@ start_service() {
   "$(backend)_start"
 }
 stop_service() { "$(backend)_stop"; }
-switch_to() { rm -f "$dir/current" && ln -s "releases/$1" "$dir/current"; }
+# The file `healthy` is there while the current release is known to have been healthy.
+switch_to() { rm -f "$dir/healthy" "$dir/current" && ln -s "releases/$1" "$dir/current"; }
 
 observe() {
   printf 'free_kb=%s\n' "$(free_kb)"
@@ -59,6 +60,7 @@ observe() {
     cat "$dir/run/status" 2>/dev/null
     pid=$(field pid)
     [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && echo alive=yes
+    [ -e "$dir/healthy" ] && echo healthy=yes
     show_log 20
   done
 }
@@ -135,12 +137,16 @@ try_apply() {
   use "$1" && digest=$2
   ports_are_free "$digest" || return 0
   was=$(digest_of "$dir/current")
-  [ -n "$was" ] && stop_service
-  switch_to "$digest" && printf '%s\n' "$3" >"$dir/backend" && mkdir -p "$dir/run" || { echo result=failed; return 0; }
-  [ "$was" != "$digest" ] && [ -n "$was" ] && rm -f "$dir/previous" && ln -s "releases/$was" "$dir/previous"
   : >>"$dir/log"
   offset=$(wc -c <"$dir/log")
-  start_service || { echo result=failed; return 0; }
+  # One that an earlier run started and did not see healthy is asked again, and is no version to go back to.
+  [ -e "$dir/healthy" ] || { cut_short=$was was=$(digest_of "$dir/previous"); }
+  if [ "$cut_short" != "$digest" ] || [ "$(field state)" != running ] || ! supervisor_pid >/dev/null; then
+    [ -e "$dir/backend" ] && stop_service
+    switch_to "$digest" && printf '%s\n' "$3" >"$dir/backend" && mkdir -p "$dir/run" || { echo result=failed; return 0; }
+    [ "$was" != "$digest" ] && [ -n "$was" ] && rm -f "$dir/previous" && ln -s "releases/$was" "$dir/previous"
+    start_service || { echo result=failed; return 0; }
+  fi
   await_health
   finish
 }
@@ -149,6 +155,7 @@ finish() {
   printf 'result=%s\nexit=%s\npid=%s\n' "$verdict" "$(field last_exit)" "$(field pid)"
   case $verdict in
     healthy | unchecked)
+      [ "$verdict" = healthy ] && : >"$dir/healthy"
       keep=" $(digest_of "$dir/current") $(digest_of "$dir/previous") "
       for old in "$dir"/releases/*; do
         case $keep in *" ${old##*/} "*) ;; *) rm -rf "$old" ;; esac
@@ -164,12 +171,14 @@ finish() {
     rm -f "$dir/previous"
     start_service
     await_health
+    [ "$verdict" = healthy ] && : >"$dir/healthy"
     printf 'rolled_back=%s\n' "$verdict"
   else
     rm -f "$dir/current"
   fi
 }
-# reject <name>: as after a failed check, for a check that was made from outside.
+# accept and reject <name>: as after a good and a failed check, for a check that was made from outside.
+accept() { use "$1" && : >"$dir/healthy" && observe "$1"; }
 reject() {
   use "$1"
   digest=$(digest_of "$dir/current") was=$(digest_of "$dir/previous") verdict=unhealthy offset=0

@@ -143,6 +143,31 @@ describe("a service under our own supervisor", () => {
     expect(await ask(port)).toBe("good");
   });
 
+  test("a change that is cut short is checked by the next run, which goes back when it is no good", async () => {
+    const port = await freePort();
+    await ensure(host.ssh, web(port, "good"));
+    const health = { http: { port, path: "/healthz" }, timeoutSeconds: 2 };
+    const mute = web(port, "mute", { command: ["sleep", "1000"], health });
+    const plan = planService(mute, await observeService(host.ssh, "web"), "own");
+    const controller = new AbortController();
+    const applying = applyService(host.ssh, plan, { signal: controller.signal });
+    await eventually(
+      () => observeService(host.ssh, "web"),
+      (seen) => seen.running && seen.digest === plan.digest,
+    );
+    controller.abort(new Error("Ctrl-C"));
+    await expect(applying).rejects.toThrow("Ctrl-C");
+    const left = await observeService(host.ssh, "web");
+    expect(left).toMatchObject({ running: true, provenHealthy: false, digest: plan.digest });
+    expect(planService(mute, left, "own").steps).toEqual(["check"]);
+    await expect(ensure(host.ssh, mute)).rejects.toMatchObject({
+      code: "host.service-unhealthy",
+      message: "service web was not healthy within 2 s; the version before it runs again",
+    });
+    expect(await ask(port)).toBe("good");
+    expect(await ensure(host.ssh, web(port, "good"))).toBeUndefined();
+  });
+
   test("a port of somebody else's is named with its owner before anything is stopped", async () => {
     const mine = await freePort();
     await ensure(host.ssh, web(mine, "kept"));
@@ -230,6 +255,7 @@ test("a host without curl, wget and python3 is asked through SSH", async () => {
   await using bare = await startHost({ PATH: bin });
   const port = await freePort();
   expect(await ensure(bare.ssh, web(port, "bare"))).toMatchObject({ running: true });
+  expect(await ensure(bare.ssh, web(port, "bare"))).toBeUndefined();
   const health = { http: { port, path: "/nope" }, timeoutSeconds: 1 } as const;
   const wrong = web(port, "wrong", { command: ["sleep", "1000"], health });
   await expect(ensure(bare.ssh, wrong)).rejects.toMatchObject({

@@ -32,13 +32,16 @@ export async function applyService(
   await notingFullDisk(ssh, `service ${spec.name}`, bytes, () =>
     ssh.writeFiles(plan.files, { signal: io.signal }),
   );
-  log.status(`service ${spec.name}: starting, ${plan.because}`);
+  log.status(`service ${spec.name}: ${plan.steps.at(-1)}, ${plan.because}`);
   const options = { timeoutMs: applyTimeoutMs(spec), signal: io.signal };
   const result = await runServiceScript(ssh, ["apply", spec.name, digest, plan.supervisor], options);
   const answer = parseAnswer(result.stdout);
   if (answer.result === "unchecked") {
     await checkThroughSsh(ssh, spec, io);
-  } else if (answer.result !== "healthy") {
+    const accepted = await runServiceScript(ssh, ["accept", spec.name], { timeoutMs: 30_000 });
+    return parseObserved(accepted.stdout).get(spec.name);
+  }
+  if (answer.result !== "healthy") {
     throw startError(spec, answer);
   }
   log.status(`service ${spec.name}: healthy`);

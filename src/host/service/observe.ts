@@ -8,6 +8,8 @@ export interface ServiceSeen {
   installed: boolean;
   /** Its process runs under a living supervisor. */
   running: boolean;
+  /** The current release was seen healthy after its start; not so while it starts, or when that was cut short. */
+  provenHealthy: boolean;
   pid: number | undefined;
   /** Digest of the release that is current. */
   digest: string | undefined;
@@ -51,6 +53,7 @@ export async function observeService(
 const ABSENT: ServiceSeen = {
   installed: false,
   running: false,
+  provenHealthy: false,
   pid: undefined,
   digest: undefined,
   sinceMs: undefined,
@@ -76,6 +79,7 @@ export function parseObserved(text: string): ReadonlyMap<string, ServiceSeen> {
     all.set(section.slice(0, end).trim(), {
       installed: values.has("backend"),
       running,
+      provenHealthy: values.has("healthy"),
       pid: running ? whole(values.get("pid")) : undefined,
       digest: values.get("digest") || undefined,
       sinceMs: running && since !== undefined ? since * 1000 : undefined,

@@ -5,7 +5,7 @@ import { renderRelease, type ServiceSpec } from "./spec.ts";
 
 /** What has to be done so that a service runs as wanted. Data: it can be shown, compared and tested. */
 export interface ServicePlan {
-  steps: readonly ("write" | "start" | "restart")[];
+  steps: readonly ("write" | "start" | "restart" | "check")[];
   /** Why, for people. */
   because: string;
   spec: ServiceSpec;
@@ -29,6 +29,7 @@ export function planService(want: ServiceSpec, seen: ServiceSeen, supervisor: Su
     const because = "its command, files, environment or supervisor changed";
     return plan(["write", seen.state === "running" ? "restart" : "start"], because);
   }
+  if (seen.running && !seen.provenHealthy) return plan(["check"], "an earlier start was cut short");
   if (seen.running) return plan([], "it runs as wanted");
   const policy = want.restart ?? "always";
   if (seen.state === "exited" && seen.lastExit === 0 && policy !== "always")

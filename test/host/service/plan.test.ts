@@ -17,9 +17,17 @@ const spec: ServiceSpec = {
 const { digest } = renderRelease(spec);
 
 function seen(more: Partial<ServiceSeen>): ServiceSeen {
-  const base = parseObserved(`free_kb=1\n## web\nbackend=own\ndigest=${digest}\n`).get("web")!;
+  const base = parseObserved(`free_kb=1\n## web\nbackend=own\ndigest=${digest}\nhealthy=yes\n`).get("web")!;
   return { ...base, ...more };
 }
+
+test("one whose start was cut short is asked again", () => {
+  const cutShort = seen({ state: "running", running: true, provenHealthy: false });
+  expect(planService(spec, cutShort, "own")).toMatchObject({
+    steps: ["check"],
+    because: "an earlier start was cut short",
+  });
+});
 
 describe("a service wanted and seen", () => {
   test.each<{
