@@ -3,6 +3,7 @@ import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { silentLog } from "../../src/core/log.ts";
+import { checksumIn } from "../../tools/setup/download.ts";
 import { pulumiOnPath, pulumiVersion } from "../../tools/setup/pulumi.ts";
 import {
   cacheFolder,
@@ -75,11 +76,12 @@ describe("where a tool comes from", () => {
     const tried: string[] = [];
     const source = (how: Source["how"], result: "works" | "fails" | "broken"): Source => ({
       how,
-      async install(into) {
+      async install({ bin, scratch }) {
         tried.push(how);
         if (result === "fails") throw new Error(`${how} failed`);
-        executable(join(into, "thing"), result === "broken" ? "exit 1" : "exit 0");
-        writeFileSync(join(into, "made-by"), how);
+        executable(join(bin, "thing"), result === "broken" ? "exit 1" : "exit 0");
+        writeFileSync(join(bin, "made-by"), how);
+        writeFileSync(join(scratch, "archive"), "");
       },
     });
     const tool: Tool = {
@@ -104,6 +106,7 @@ describe("where a tool comes from", () => {
     expect(tried).toEqual(row.tried);
     if (row.how === "go" || row.how === "download") {
       expect(readFileSync(join(dir, "thing/1.2.3/bin/made-by"), "utf8")).toBe(row.how);
+      expect(readdirSync(join(dir, "thing/1.2.3"))).toEqual(["bin"]);
       expect((await ensureTool(tool, { log: silentLog, cache: dir })).how).toBe("cache");
     }
     const left = row.onPath ? [] : readdirSync(join(dir, "thing")).filter((name) => name !== "1.2.3");
@@ -119,7 +122,7 @@ describe("where a tool comes from", () => {
       executables: ["thing"],
       onPath: async () => undefined,
       verify: async () => {},
-      sources: [{ how: "go", install: async (into) => executable(join(into, "thing")) }],
+      sources: [{ how: "go", install: async ({ bin }) => executable(join(bin, "thing")) }],
       missing: { code: "x.y", hint: "" },
     };
     await ensureTool(tool, { log: silentLog, cache: dir });
@@ -174,4 +177,13 @@ test("only what can be executed counts, in the order of the PATH", () => {
 test("the cache is outside of the clone, where the user wants it", () => {
   expect(cacheFolder({ XDG_CACHE_HOME: "/c" })).toBe("/c/pulumi-clore");
   expect(cacheFolder({ XDG_CACHE_HOME: "" })).toMatch(/\/\.cache\/pulumi-clore$/);
+});
+
+test.each([
+  { name: "plain", list: "aa  other.tgz\nbb  x.tgz\n" },
+  { name: "binary mode", list: "bb *x.tgz" },
+  { name: "with a folder", list: "aa  ./y.tgz\nbb  ./x.tgz" },
+])("a checksum is found in a list written $name", ({ list }) => {
+  expect(checksumIn(list, "x.tgz")).toBe("bb");
+  expect(checksumIn(list, "z.tgz")).toBeUndefined();
 });

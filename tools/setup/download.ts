@@ -58,11 +58,16 @@ async function get(url: string, connectMs: number): Promise<Response> {
 async function checksum(url: string, name: string, connectMs: number): Promise<string | undefined> {
   try {
     const text = await (await get(url, connectMs)).text();
-    const line = text.split("\n").find((each) => each.trim().split(/\s+[*]?/)[1] === name);
-    return line?.trim().split(/\s+/)[0];
+    return checksumIn(text, name);
   } catch {
     return undefined;
   }
+}
+
+/** The checksum of `name` in a vendor's list; some write `*name` (binary mode) or `./name`. */
+export function checksumIn(list: string, name: string): string | undefined {
+  const fields = list.split("\n").map((line) => line.trim().split(/\s+[*]?(?:\.\/)?/));
+  return fields.find(([, file]) => file === name)?.[0];
 }
 
 function mb(bytes: number): number {

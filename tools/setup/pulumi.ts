@@ -1,15 +1,13 @@
 import { copyFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Log } from "../../src/core/log.ts";
 import { download } from "./download.ts";
-import { withSeconds } from "./progress.mjs";
-import { ensureTool, type Installed, isNewEnough, output, type Tool, which } from "./tool.ts";
+import { goBuild } from "./go.ts";
+import { ensureTool, type Installed, isNewEnough, output, type Place, type Tool, which } from "./tool.ts";
 
 /** The CLI that is installed, and the oldest that is taken from the PATH. The same as @pulumi/pulumi in package.json. */
 export const pulumiVersion = "3.259.0";
 
-const here = dirname(fileURLToPath(import.meta.url));
 const executables = ["pulumi", "pulumi-language-nodejs"];
 // Otherwise the CLI asks the vendor for a newer version, which takes seconds where that is out of reach.
 const quiet = { PULUMI_SKIP_UPDATE_CHECK: "1" };
@@ -51,10 +49,10 @@ const pulumi: Tool = {
   },
 };
 
-async function installArchive(into: string, log: Log): Promise<void> {
+async function installArchive({ bin, scratch }: Place, log: Log): Promise<void> {
   const arch = process.arch === "arm64" ? "arm64" : "x64";
   const name = `pulumi-v${pulumiVersion}-${process.platform}-${arch}.tar.gz`;
-  const file = join(into, "..", name);
+  const file = join(scratch, name);
   await download({
     url: `https://get.pulumi.com/releases/sdk/${name}`,
     file,
@@ -64,33 +62,14 @@ async function installArchive(into: string, log: Log): Promise<void> {
     },
     log,
   });
-  const unpacked = join(into, "..", "pulumi");
-  await output("tar", ["-xzf", file, "-C", join(into, "..")]);
-  for (const entry of readdirSync(unpacked)) copyFileSync(join(unpacked, entry), join(into, entry));
+  const unpacked = join(scratch, "pulumi");
+  await output("tar", ["-xzf", file, "-C", scratch]);
+  for (const entry of readdirSync(unpacked)) copyFileSync(join(unpacked, entry), join(bin, entry));
 }
 
-// Wrapper modules with a `tool` line, because `go install …@version` refuses a module that has `replace` lines.
-async function buildWithGo(into: string, log: Log): Promise<void> {
-  if (!which("go")) throw new Error("no go on the PATH");
-  const cliModule = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi";
-  const versionFlag = `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${pulumiVersion}`;
+async function buildWithGo({ bin }: Place, log: Log): Promise<void> {
+  const version = `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${pulumiVersion}`;
   log.info(`building the Pulumi CLI ${pulumiVersion} from its Go module (once, a few minutes)`);
-  await goBuild("pulumi-cli", cliModule, `-s -w ${versionFlag}`, join(into, "pulumi"), log);
-  const languageModule = "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs";
-  await goBuild("pulumi-language-nodejs", languageModule, "-s -w", join(into, "pulumi-language-nodejs"), log);
-}
-
-async function goBuild(
-  folder: string,
-  module: string,
-  ldflags: string,
-  out: string,
-  log: Log,
-): Promise<void> {
-  let packages = 0;
-  const build = output("go", ["build", "-v", "-mod=readonly", "-ldflags", ldflags, "-o", out, module], {
-    cwd: join(here, folder),
-    onLine: () => packages++,
-  });
-  await withSeconds(log, () => `building ${folder}: ${packages} packages`, build);
+  await goBuild({ folder: "pulumi-cli", ldflags: version, out: join(bin, "pulumi"), log });
+  await goBuild({ folder: "pulumi-language-nodejs", out: join(bin, "pulumi-language-nodejs"), log });
 }

@@ -6,11 +6,19 @@ import { CloreError } from "../../src/core/errors.ts";
 import type { Log } from "../../src/core/log.ts";
 import { withLock } from "./lock.mjs";
 
+/** Where a source works. */
+export interface Place {
+  /** Kept: the executables. What belongs beside them (`../lib`) may be put there. */
+  bin: string;
+  /** For archives and the like; removed afterwards. */
+  scratch: string;
+}
+
 /** A way to get a tool that is not on the machine. */
 export interface Source {
   how: "download" | "go";
-  /** Puts the executables into the folder `into`. Throws where it cannot, with the reason in one sentence. */
-  install(into: string, log: Log): Promise<void>;
+  /** Puts the executables into `place.bin`. Throws where it cannot, with the reason in one sentence. */
+  install(place: Place, log: Log): Promise<void>;
 }
 
 /** An outside program that the project needs, and where it can come from. */
@@ -110,12 +118,12 @@ async function firstThatWorks(tool: Tool, base: string, home: string, log: Log):
   for (const source of tool.sources) {
     const temp = mkdtempSync(join(base, ".new-"));
     try {
-      const bin = join(temp, "bin");
-      mkdirSync(bin);
-      await source.install(bin, log);
-      await tool.verify(bin);
+      const place = { bin: join(temp, "home", "bin"), scratch: join(temp, "scratch") };
+      for (const dir of Object.values(place)) mkdirSync(dir, { recursive: true });
+      await source.install(place, log);
+      await tool.verify(place.bin);
       rmSync(home, { recursive: true, force: true });
-      renameSync(temp, home);
+      renameSync(join(temp, "home"), home);
       return source.how;
     } catch (error) {
       reasons.push(`${source.how}: ${error instanceof Error ? error.message : String(error)}`);
