@@ -5,12 +5,13 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readFileSync,
   readSync,
+  type Stats,
+  statSync,
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { z } from "zod";
+import { type Line, leftovers, readLines } from "./lines.ts";
 
 /** What is about to be rented, written before the service is asked. */
 export interface Intent {
@@ -26,12 +27,21 @@ export interface Intent {
   currency: string;
   /** In `currency`, per day. */
   pricePerDay: number;
+  /** In USD per day, at the rates of the listing. */
+  pricePerDayUsd?: number;
 }
 
 /** How an intent ended, or how far it has come. */
 export type Outcome =
-  /** The order was seen. It bills until `cancelled` or `ended`. */
-  | { outcome: "order"; orderId: number }
+  /** The service said yes; the order was not seen yet. */
+  | { outcome: "accepted" }
+  /**
+   * The order was seen. It bills until `cancelled` or `ended`. `certain`: the service said yes to our create, or our
+   * key opened it; otherwise it was only found on the same server after an unclear answer.
+   */
+  | { outcome: "order"; orderId: number; certain?: boolean }
+  /** A stack's state was seen to name the order: it is no longer the ledger's to look after. */
+  | { outcome: "kept" }
   /** The service refused: nothing was made. */
   | { outcome: "refused"; reason: string }
   /** Looked for until the limit and not there. */
@@ -41,45 +51,25 @@ export type Outcome =
   /** Gone without our doing: expired, outbid, ended by its host. */
   | { outcome: "ended" };
 
-const lineSchema = z.discriminatedUnion("kind", [
-  z.object({
-    kind: z.literal("intent"),
-    intentId: z.string(),
-    at: z.string(),
-    pid: z.number(),
-    account: z.string(),
-    urn: z.string(),
-    keyFingerprint: z.string(),
-    serverId: z.number(),
-    image: z.string(),
-    market: z.string(),
-    currency: z.string(),
-    pricePerDay: z.number(),
-  }),
-  z.object({
-    kind: z.literal("outcome"),
-    intentId: z.string(),
-    at: z.string(),
-    outcome: z.enum(["order", "refused", "absent", "cancelled", "ended"]),
-    orderId: z.number().optional(),
-    reason: z.string().optional(),
-  }),
-]);
-type Line = z.infer<typeof lineSchema>;
-
 /** An intent with what became of it. `outcome` undefined: nobody knows yet. */
 export interface Entry extends Intent {
   intentId: string;
   at: Date;
   pid: number;
-  outcome: Outcome["outcome"] | undefined;
+  outcome: Exclude<Outcome["outcome"], "kept"> | undefined;
   orderId: number | undefined;
+  /** Whether the order is surely ours: see `Outcome`. */
+  certain: boolean;
+  /** Whether a stack's state was seen to name it. */
+  kept: boolean;
   reason: string | undefined;
+  /** Of the newest line. */
+  changedAt: Date;
 }
 
 /** Whether an order may stand behind the entry: its outcome is unknown, or the order was seen and never given back. */
-export function mayBill(entry: Entry): boolean {
-  return entry.outcome === undefined || entry.outcome === "order";
+export function mayBill(entry: Pick<Entry, "outcome">): boolean {
+  return entry.outcome === undefined || entry.outcome === "accepted" || entry.outcome === "order";
 }
 
 /**
@@ -108,56 +98,79 @@ export class Ledger {
 
   /** All entries, oldest first. */
   entries(): Entry[] {
-    const entries = new Map<string, Entry>();
-    for (const line of this.#lines()) {
-      if (line.kind === "intent") {
-        const { kind: _, at, ...intent } = line;
-        entries.set(line.intentId, {
-          ...intent,
-          at: new Date(at),
-          outcome: undefined,
-          orderId: undefined,
-          reason: undefined,
-        });
-        continue;
-      }
-      const entry = entries.get(line.intentId);
-      if (!entry) continue;
-      entry.outcome = line.outcome;
-      entry.orderId = line.orderId ?? entry.orderId;
-      entry.reason = line.reason;
-    }
-    return [...entries.values()];
+    return entriesOf(this.#lines());
   }
 
+  /** A compaction in between moves lines from file to file: then once more. */
   #lines(): Line[] {
-    let text: string;
-    try {
-      text = readFileSync(this.path, "utf8");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-      throw error;
+    for (;;) {
+      const before = this.#files();
+      const lines = [this.path, ...leftovers(this.path)].flatMap(readLines);
+      if (this.#files() === before) return lines.flatMap(({ line }) => (line ? [line] : []));
     }
-    return text.split("\n").flatMap((raw) => {
-      try {
-        const parsed = lineSchema.safeParse(JSON.parse(raw));
-        return parsed.success ? [parsed.data] : [];
-      } catch {
-        return [];
-      }
-    });
+  }
+
+  #files(): string {
+    const inode = statSync(this.path, { throwIfNoEntry: false })?.ino;
+    return [inode, ...leftovers(this.path)].join();
   }
 
   #append(line: Line): void {
     mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
-    const file = openSync(this.path, "a+", 0o600);
-    try {
-      writeSync(file, `${endsTorn(file) ? "\n" : ""}${JSON.stringify(line)}\n`);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
+    for (;;) {
+      const file = openSync(this.path, "a+", 0o600);
+      try {
+        writeSync(file, `${endsTorn(file) ? "\n" : ""}${JSON.stringify(line)}\n`);
+        fsyncSync(file);
+        // Replaced by a compaction meanwhile: what was written may be in nobody's file any more. Twice does no harm.
+        if (isSame(fstatSync(file), this.path)) return;
+      } finally {
+        closeSync(file);
+      }
     }
   }
+}
+
+/** What the lines say, whatever their order: a line may stand twice, and an intent behind its outcome. */
+export function entriesOf(lines: readonly Line[]): Entry[] {
+  const entries = new Map<string, Entry>();
+  for (const line of lines) {
+    if (line.kind !== "intent" || entries.has(line.intentId)) continue;
+    const { kind: _, at, ...intent } = line;
+    const unknownYet = {
+      outcome: undefined,
+      orderId: undefined,
+      certain: false,
+      kept: false,
+      reason: undefined,
+    };
+    entries.set(line.intentId, { ...intent, ...unknownYet, at: new Date(at), changedAt: new Date(at) });
+  }
+  for (const line of lines) {
+    const entry = line.kind === "outcome" ? entries.get(line.intentId) : undefined;
+    if (entry && line.kind === "outcome") apply(line, entry);
+  }
+  return [...entries.values()].toSorted((a, b) => a.at.getTime() - b.at.getTime());
+}
+
+function apply(line: Extract<Line, { kind: "outcome" }>, entry: Entry): void {
+  entry.orderId = line.orderId ?? entry.orderId;
+  entry.certain ||= line.certain === true || line.outcome === "accepted";
+  if (line.outcome === "kept") {
+    entry.kept = true;
+    return;
+  }
+  const at = new Date(line.at);
+  // Lines that were carried over stand behind younger ones.
+  if (!mayBill(entry) && mayBill({ outcome: line.outcome }) && at < entry.changedAt) return;
+  entry.outcome = line.outcome;
+  entry.reason = line.reason;
+  entry.changedAt = at;
+}
+
+function isSame(open: Stats, path: string): boolean {
+  const named = statSync(path, { throwIfNoEntry: false });
+  return named?.ino === open.ino && named.dev === open.dev;
 }
 
 /** A crash in mid-write leaves a line without its end: the next one must not be glued to it. */
