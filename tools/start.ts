@@ -238,8 +238,10 @@ async function giveBack(session: Session, marketplace: Marketplace | undefined):
       log.info(
         `Nothing is left: ${orders.length} rented, ${orders.length} given back, ${spent.toFixed(4)} USD would have been billed.`,
       );
+    } else if (session.live) {
+      log.info("Nothing is left: the state is empty, and every order was confirmed gone.");
     } else {
-      log.info("Nothing is left: the state is empty, and the order was confirmed gone.");
+      log.info("Nothing is left: nothing was started.");
     }
   } catch (error) {
     remember(session);

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { InputError, type InputProblem } from "../core/errors.ts";
 import { startGemini } from "../emulator/gemini.ts";
-import { bridgeGateway, dockerWorks } from "../emulator/machines/image.ts";
+import { dockerWorks, fromContainers } from "../emulator/machines/image.ts";
 import { type Emulator, startEmulator } from "../emulator/server.ts";
 import type { Command, CommandIo } from "./command.ts";
 
@@ -49,10 +49,12 @@ export const command: Command = {
       apiKey,
       onProgress: (line) => io.err(line),
     });
-    // A container's loopback is its own: it reaches this machine at the bridge's gateway.
-    const gateway = machines === "docker" ? await bridgeGateway() : undefined;
-    await using gemini = await startGemini({ host: ["127.0.0.1", ...(gateway ? [gateway] : [])] });
-    const fromMachines = gateway ? `http://${gateway}:${gemini.port}` : gemini.url;
+    // A container's loopback is its own: what is to be reached from there listens on the bridge too.
+    const bridge = machines === "docker" ? await fromContainers() : { host: "127.0.0.1", listen: undefined };
+    await using gemini = await startGemini({
+      host: ["127.0.0.1", ...(bridge.listen ? [bridge.listen] : [])],
+    });
+    const fromMachines = `http://${bridge.host}:${gemini.port}`;
     if (wanted.json) {
       const { apiUrl, apiKey } = emulator;
       const { url: geminiUrl, apiKey: geminiKey } = gemini;

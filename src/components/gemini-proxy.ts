@@ -100,6 +100,7 @@ export class GeminiProxy extends pulumi.ComponentResource {
         mode: args.mode,
         process: { command: ["node", "--max-semi-space-size=2", "proxy.mjs"] },
         container: {
+          publish: "everywhere",
           build: {
             context: dockerfileFolder,
             extraFiles: { "proxy.mjs": bundle },

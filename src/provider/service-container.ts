@@ -1,16 +1,73 @@
-import { CloreError } from "../core/errors.ts";
+import { readFileSync } from "node:fs";
+import { Secret } from "../core/secret.ts";
+import {
+  type ContainerSpec,
+  dockerOver,
+  ensureContainer,
+  ensureDocker,
+  observeContainer,
+  removeContainer,
+} from "../host/docker.ts";
+import { readFacts } from "../host/facts.ts";
 import type { HostFacts } from "../host/types.ts";
 import type { SshConnection } from "../ssh/types.ts";
 import type { Call } from "./handler.ts";
-import type { ServiceInputs } from "./service-inputs.ts";
+import { buildFiles, type ServiceInputs } from "./service-inputs.ts";
 
+/** Brings the container to what is wanted; Docker itself is installed where it is missing and can be. */
 export async function ensure(
-  _ssh: SshConnection,
-  _want: ServiceInputs,
-  _facts: HostFacts,
-  _call: Call,
+  ssh: SshConnection,
+  want: ServiceInputs,
+  facts: HostFacts,
+  call: Call,
 ): Promise<{ revision: string }> {
-  throw new CloreError("host.mode-impossible", { message: "containers come with the next commit" });
+  const io = { signal: call.signal, log: call.log };
+  using host = dockerOver(ssh, await ensureDocker(ssh, facts, io));
+  const state = await ensureContainer(host, specOf(want), io);
+  return { revision: state.digest ?? state.id };
 }
-export async function look(_ssh: SshConnection, _name: string, _call: Call): Promise<undefined> {}
-export async function remove(_ssh: SshConnection, _name: string, _call: Call): Promise<void> {}
+
+export async function look(ssh: SshConnection, name: string, call: Call) {
+  using host = dockerOver(ssh, await readFacts(ssh, { signal: call.signal }));
+  const { current } = await observeContainer(host.docker, name);
+  if (!current) return undefined;
+  return { revision: current.digest ?? current.id, status: current.running ? "running" : "stopped" };
+}
+
+export async function remove(ssh: SshConnection, name: string, call: Call): Promise<void> {
+  const facts = await readFacts(ssh, { signal: call.signal });
+  if (!facts.docker.works) return;
+  using host = dockerOver(ssh, facts);
+  await removeContainer(host, name);
+}
+
+function specOf(want: ServiceInputs): ContainerSpec {
+  const { container, health } = want;
+  const build = container?.build;
+  return {
+    name: want.name,
+    image: build
+      ? {
+          files: buildFiles(build).map(({ path, file }) => ({ path, content: readFileSync(file) })),
+          args: build.args,
+        }
+      : (container?.image ?? ""),
+    command: container?.command,
+    env: want.env,
+    secretEnv: Object.fromEntries(
+      Object.entries(want.secretEnv).map(([key, value]) => [key, new Secret(value)]),
+    ),
+    ports: want.ports.map((port) => ({
+      container: port,
+      host: port,
+      address: container?.publish === "everywhere" ? "0.0.0.0" : "127.0.0.1",
+    })),
+    volumes: container?.volumes,
+    gpus: container?.gpus,
+    restart: want.restart === "always" ? "unless-stopped" : want.restart,
+    health: health && {
+      timeoutSeconds: health.timeoutSeconds,
+      ...(health.http ? { http: health.http } : { command: ["sh", "-c", health.command ?? "true"] }),
+    },
+  };
+}

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import { z } from "zod";
 import type { InputProblem } from "../core/errors.ts";
 import { connectionSchema } from "./connection.ts";
@@ -29,6 +30,11 @@ export const serviceInputs = z.strictObject({
         })
         .optional(),
       command: z.array(z.string()).optional(),
+      publish: z.enum(["loopback", "everywhere"], { error: "should be loopback or everywhere" }).optional(),
+      volumes: z
+        .array(z.strictObject({ source: z.string(), target: z.string(), readOnly: z.boolean().optional() }))
+        .optional(),
+      gpus: z.union([z.literal("all"), z.int().min(1)]).optional(),
     })
     .optional(),
   mode: z.enum(["auto", "native", "docker"], { error: "should be auto, native or docker" }).default("auto"),
@@ -117,15 +123,27 @@ export function comparable(path: keyof ServiceInputs, value: unknown): unknown {
   return value;
 }
 
+/** What is sent to the host for a build: the files of the context's folder, and those from elsewhere. */
+export function buildFiles(build: NonNullable<NonNullable<ServiceInputs["container"]>["build"]>) {
+  const own = readdirSync(build.context, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  return [
+    ...own.map((file) => ({ path: relative(build.context, file), file })),
+    ...Object.entries(build.extraFiles ?? {}).map(([path, file]) => ({ path, file })),
+  ];
+}
+
 function localFiles(inputs: Partial<ServiceInputs>): { path: string; file: string }[] {
   const files = (inputs.files ?? []).flatMap(({ source }, i) =>
     source === undefined ? [] : [{ path: `files[${i}].source`, file: source }],
   );
   const build = inputs.container?.build;
   if (!build) return files;
-  const extra = Object.entries(build.extraFiles ?? {}).map(([name, file]) => ({
-    path: `container.build.extraFiles["${name}"]`,
-    file,
-  }));
-  return [...files, { path: "container.build.context", file: `${build.context}/Dockerfile` }, ...extra];
+  const dockerfile = { path: "container.build.context", file: join(build.context, "Dockerfile") };
+  if (!existsSync(dockerfile.file)) return [...files, dockerfile];
+  return [
+    ...files,
+    ...buildFiles(build).map(({ path, file }) => ({ path: `container.build["${path}"]`, file })),
+  ];
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
-import { CloreError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import { cacheDirectory } from "../core/state-directory.ts";
+import { ensureNode, localNode, type NodeArch } from "../host/node-runtime.ts";
 import {
   applyService,
   observeService,
@@ -21,7 +22,7 @@ export async function ensure(
   facts: HostFacts,
   call: Call,
 ): Promise<{ revision: string }> {
-  const spec = specOf(want, commandFor(want, facts));
+  const spec = specOf(want, await commandFor(ssh, want, facts, call));
   const seen = await observeService(ssh, want.name, { signal: call.signal });
   const plan = planService(spec, seen, chooseSupervisor(facts));
   await applyService(ssh, plan, { signal: call.signal, log: call.log });
@@ -38,15 +39,17 @@ export async function remove(ssh: SshConnection, name: string, call: Call): Prom
   await removeService(ssh, name, { signal: call.signal });
 }
 
-/** `node` as the program means one that fits. */
-function commandFor(want: ServiceInputs, facts: HostFacts): string[] {
+/** `node` as the program means one that fits, wherever it is. */
+async function commandFor(
+  ssh: SshConnection,
+  want: ServiceInputs,
+  facts: HostFacts,
+  call: Call,
+): Promise<string[]> {
   const [program = "", ...args] = want.process?.command ?? [];
-  if (program === "node" && Number.parseInt(facts.nodeVersion?.replace(/^v/, "") ?? "0", 10) < 22) {
-    throw new CloreError("host.no-node", {
-      message: `the host has no Node 22 or newer (${facts.nodeVersion ?? "none"})`,
-    });
-  }
-  return [program, ...args];
+  if (program !== "node") return [program, ...args];
+  const provide = (arch: NodeArch) => localNode(arch, cacheDirectory(process.env), call.signal);
+  return [await ensureNode(ssh, facts, { provide, signal: call.signal, log: call.log }), ...args];
 }
 
 function specOf(want: ServiceInputs, command: string[]): ServiceSpec {

@@ -37,6 +37,12 @@ export interface ServiceContainer {
   }>;
   /** What the image is told to run. @default the image's own */
   command?: pulumi.Input<pulumi.Input<string>[]>;
+  /** Where its ports are reached: on the host's loopback only, or from everywhere. @default "loopback" */
+  publish?: pulumi.Input<"loopback" | "everywhere">;
+  /** `source`: an absolute path of the host, or the name of a volume, which outlives the container. */
+  volumes?: pulumi.Input<pulumi.Input<{ source: string; target: string; readOnly?: boolean }>[]>;
+  /** How many of the host's GPUs it sees. @default none */
+  gpus?: pulumi.Input<"all" | number>;
 }
 
 /** How it is known to work. Asked from inside the server. */

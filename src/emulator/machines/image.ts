@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { networkInterfaces, tmpdir } from "node:os";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
@@ -22,13 +23,28 @@ export async function dockerWorks(): Promise<boolean> {
   return exitCode === 0;
 }
 
-/** Address at which containers of the default bridge reach this machine; undefined where it cannot be listened on. */
-export async function bridgeGateway(): Promise<string | undefined> {
-  const format = "{{range .IPAM.Config}}{{.Gateway}} {{end}}";
-  const { exitCode, stdout } = await docker(["network", "inspect", "bridge", "--format", format], 5_000);
-  const gateway = exitCode === 0 ? stdout.trim().split(" ")[0] : undefined;
-  const local = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  return local.some(({ address }) => address === gateway) ? gateway : undefined;
+/**
+ * What containers of the default bridge call this machine, and where to listen for them. On Linux that is the bridge's
+ * own address; where Docker runs in a virtual machine it carries `host.docker.internal` to our loopback.
+ */
+export async function fromContainers(): Promise<{ host: string; listen: string | undefined }> {
+  const format = "{{range .IPAM.Config}}{{.Gateway}}|{{.Subnet}} {{end}}";
+  const { stdout } = await docker(["network", "inspect", "bridge", "--format", format], 5_000);
+  const [gateway, subnet] = (stdout.trim().split(" ")[0] ?? "").split("|");
+  // An older daemon states no gateway: it is the first address of the net.
+  const address = gateway || subnet?.replace(/\.\d+\/\d+$/, ".1");
+  return address && (await canListenOn(address))
+    ? { host: address, listen: address }
+    : { host: "host.docker.internal", listen: undefined };
+}
+
+/** The system's list of interfaces leaves out a bridge without containers: trying is surer. */
+function canListenOn(address: string): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(0, address, () => server.close(() => resolve(true)));
+  });
 }
 
 const building = new Map<Variant, Promise<string>>();
