@@ -65,6 +65,8 @@ const httpDoors = new Set([
   "src/clore/http.ts",
   "src/proxy/upstream.ts",
   "src/proxy/image.ts",
+  "tools/start/marketplace.ts",
+  "tools/start/questions.ts",
   "tools/setup/download.ts",
 ]);
 
