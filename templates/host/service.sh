@@ -6,7 +6,9 @@ use() { name=$1 dir=$base/services/$1; }
 now() { date +%s; }
 nap() { sleep 0.2 2>/dev/null || sleep 1; }
 digest_of() { link=$(readlink "$1" 2>/dev/null) && printf '%s' "${link##*/}"; }
-show_log() { tail -n "$1" "$dir/log" 2>/dev/null | cut -c1-2000 | sed 's/^/|/'; }
+# After a rotation the last lines are in the file before.
+last_lines() { { tail -n "$1" "$dir/log.1"; tail -n "$1" "$dir/log"; } 2>/dev/null | tail -n "$1"; }
+show_log() { last_lines "$1" | cut -c1-2000 | sed 's/^/|/'; }
 free_kb() {
   df -Pk "$HOME" 2>/dev/null | tail -n 1 | { read -r _ _ _ free _; printf '%s' "$free"; }
 }
@@ -135,6 +137,7 @@ apply() {
 }
 try_apply() {
   use "$1" && digest=$2
+  chmod 700 "$base"
   ports_are_free "$digest" || return 0
   was=$(digest_of "$dir/current")
   : >>"$dir/log"
@@ -204,7 +207,7 @@ remove_all() {
   rm -rf "$base"
   if [ -e "$base" ]; then echo result=failed; else echo result=removed; fi
 }
-logs() { use "$1"; cat "$dir/log.1" "$dir/log" 2>/dev/null | tail -n "$2" | cut -c1-4000; }
+logs() { use "$1"; last_lines "$2" | cut -c1-4000; }
 
 verb=$1
 shift

@@ -226,6 +226,17 @@ describe("a service under our own supervisor", () => {
     expect(await ensure(host.ssh, job)).toBeUndefined();
   });
 
+  test("the folder is the login user's alone", () => {
+    expect(statSync(join(host.home, ".pulumi-clore")).mode & 0o777).toBe(0o700);
+  });
+
+  test("the last lines of a log are found also after it was rotated", async () => {
+    const folder = join(host.home, ".pulumi-clore/services/job");
+    writeFileSync(join(folder, "log.1"), "one\ntwo\n");
+    writeFileSync(join(folder, "log"), "three\n");
+    expect(await serviceLogs(host.ssh, "job", 2)).toBe("two\nthree\n");
+  });
+
   test("several services are seen in one round trip", async () => {
     const counted = countingExecs(host.ssh);
     const seen = await observeServices(counted.ssh, ["web", "job", "nothing"]);

@@ -146,7 +146,7 @@ function healthScript(health: ServiceHealth): string {
 unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
 if command -v curl >/dev/null 2>&1; then curl -fsS -o /dev/null -m 5 '${url}' || exit 1
 elif command -v wget >/dev/null 2>&1; then wget -q -O /dev/null -T 5 '${url}' || exit 1
-elif command -v python3 >/dev/null 2>&1; then
+elif python3 -c 'import urllib.request' 2>/dev/null; then
   python3 -c 'import urllib.request; urllib.request.urlopen("${url}", timeout=5)' || exit 1
 else exit 3; fi
 `;
