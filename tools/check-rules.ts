@@ -63,6 +63,7 @@ function layers({ path, text }: Source): Breach[] {
 /** The files that may reach the network by HTTP; each bounds time and size, and is tested for it. */
 const httpDoors = new Set([
   "src/clore/http.ts",
+  "src/health/ask.ts",
   "src/proxy/upstream.ts",
   "src/proxy/image.ts",
   "tools/start/marketplace.ts",

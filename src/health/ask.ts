@@ -1,7 +1,5 @@
-import * as http from "node:http";
-import * as https from "node:https";
-import type { Duplex } from "node:stream";
-import { printable } from "../core/errors.ts";
+import { CloreError, printable } from "../core/errors.ts";
+import { httpOnHost } from "../host/http.ts";
 import type { SshConnection } from "../ssh/types.ts";
 
 /** A request and what its answer must be. */
@@ -84,52 +82,43 @@ async function fetchText(
 ): Promise<{ status: number; body: string }> {
   const url = new URL(question.url);
   const payload = question.json === undefined ? undefined : JSON.stringify(question.json);
-  const socket = options.ssh ? await dialInside(url, options.ssh) : undefined;
+  const headers = {
+    ...(payload === undefined ? {} : { "content-type": "application/json" }),
+    ...question.headers,
+  };
+  if (options.ssh) {
+    const { method } = question;
+    const { timeoutMs, signal } = options;
+    const path = url.pathname + url.search;
+    const port = Number(url.port || 80);
+    return httpOnHost(await options.ssh(), { port, path, method, headers, body: payload, timeoutMs, signal });
+  }
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)]);
-  return new Promise((resolve, reject) => {
-    const request = (url.protocol === "https:" ? https : http).request(url, {
-      method: question.method,
-      signal,
-      headers: {
-        ...(payload === undefined
-          ? {}
-          : { "content-type": "application/json", "content-length": Buffer.byteLength(payload) }),
-        ...question.headers,
-      },
-      // With an agent of its own the connection is not kept; with a given socket there must be no agent at all.
-      ...(socket
-        ? { createConnection: () => socket as unknown as import("node:net").Socket }
-        : { agent: false }),
-    });
-    request.on("error", reject);
-    request.on("response", (response) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      response.on("error", reject);
-      response.on("data", (chunk: Buffer) => {
-        if (bytes < mostBodyBytes) chunks.push(chunk);
-        bytes += chunk.length;
-        if (bytes >= mostBodyBytes) response.destroy();
-      });
-      response.on("close", () => {
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") });
-        socket?.destroy();
-      });
-    });
-    request.end(payload);
+  const response = await fetch(url, {
+    method: question.method,
+    headers,
+    body: payload,
+    signal,
+    redirect: "manual",
   });
+  return { status: response.status, body: await boundedText(response) };
 }
 
-async function dialInside(url: URL, ssh: NonNullable<AskOptions["ssh"]>): Promise<Duplex> {
-  const connection = await ssh();
-  return connection.dial({ host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 80) });
+async function boundedText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes >= mostBodyBytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, mostBodyBytes).toString("utf8");
 }
 
 function reason(error: unknown, timeoutMs: number): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof CloreError) return `${error.message}${error.seen ? ` (${error.seen})` : ""}`;
   if (error.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} s`;
-  const code = (error as NodeJS.ErrnoException).code;
-  return code === "ABORT_ERR"
-    ? `no answer within ${timeoutMs / 1000} s`
-    : printable(code ? `${code}: ${error.message}` : error.message);
+  // fetch says "fetch failed"; why stands in the cause.
+  return printable(error.cause instanceof Error ? error.cause.message : error.message);
 }

@@ -33,7 +33,7 @@ export interface HostResponse {
  * Any status is an answer; the caller decides.
  * @throws CloreError `host.http-failed` when nothing listens, the answer is no HTTP or does not come in time
  */
-export async function httpOnHost(ssh: SshConnection, want: HostRequest): Promise<HostResponse> {
+export async function httpOnHost(ssh: Pick<SshConnection, "dial">, want: HostRequest): Promise<HostResponse> {
   const host = want.host ?? "127.0.0.1";
   const timeout = AbortSignal.timeout(want.timeoutMs);
   const signal = want.signal ? AbortSignal.any([want.signal, timeout]) : timeout;
@@ -56,7 +56,7 @@ export async function httpOnHost(ssh: SshConnection, want: HostRequest): Promise
 }
 
 async function dialOrAbort(
-  ssh: SshConnection,
+  ssh: Pick<SshConnection, "dial">,
   to: { host: string; port: number },
   signal: AbortSignal,
 ): Promise<Duplex> {
