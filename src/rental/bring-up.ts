@@ -56,16 +56,17 @@ export async function bringUp(record: RentalRecord, want: Wanted, io: BringUpIo)
   await using ssh = await io.ssh.acquire(target, {
     deadlineMs: Math.max(15_000, deadline - clock.now()),
     signal: io.signal,
+    clock,
     onAttempt: (error, attempt, waitedMs) =>
       io.log.status(`waiting for SSH: ${error.code}, attempt ${attempt} (${Math.round(waitedMs / 1000)} s)`),
   });
-  // Our key opened it: from here on the order is ours without a doubt.
-  const certain = { ...seen, certain: true };
+  // Our key opened it: from here on the order is ours without a doubt, and can be given back should it be wrong.
+  record.certain = true;
   io.log.status("checking the machine");
   const facts = await readFacts(ssh, { signal: io.signal });
   const [problem] = verifyHost(want.promised, facts);
   if (problem) throw problem;
-  return { record: certain, order, target: { ...target, hostKey: ssh.hostKey }, facts };
+  return { record: { ...seen, certain: true }, order, target: { ...target, hostKey: ssh.hostKey }, facts };
 }
 
 /** Where SSH of an order answers. */

@@ -55,7 +55,8 @@ async function cancelAndConfirm(
   io: ReleaseIo,
 ): Promise<void> {
   const clock = io.clock ?? systemClock;
-  let acknowledged = false;
+  let acknowledged = 0;
+  let over = false;
   let looksSince = 0;
   let emptyReads = 0;
   let trouble = "not asked yet";
@@ -64,18 +65,19 @@ async function cancelAndConfirm(
     looksSince = 0;
     try {
       await io.clore.cancelOrder(orderId, undefined, io.signal);
-      acknowledged = true;
+      acknowledged++;
       trouble = "the cancel was acknowledged and the order is still listed";
     } catch (error) {
       io.signal.throwIfAborted();
       // Refused or unclear: what counts is what the listing says next.
       if (!(error instanceof CloreError)) throw error;
       trouble = `${error.code}: ${error.message}`;
+      over = error.code === "clore.order-not-active";
       if (isFatal(error)) throw unconfirmed(orderId, record, trouble, error);
     }
   };
   const look = async (): Promise<Look<void>> => {
-    if (!acknowledged || looksSince >= looksBeforeRepeat) await cancel();
+    if (acknowledged === 0 || looksSince >= looksBeforeRepeat) await cancel();
     looksSince++;
     const seen = await presence(io.clore, orderId, io.signal).catch((error: unknown) => {
       io.signal.throwIfAborted();
@@ -83,10 +85,12 @@ async function cancelAndConfirm(
       return { is: "unknown", seen: `${error.code}: ${error.message}` } as const;
     });
     if (seen.is === "ended") return { done: true, value: undefined };
-    if (seen.is === "unknown" && acknowledged && seen.seen.includes("empty")) {
-      // The last order of an account leaves an empty listing: after an acknowledged cancel two of them agree.
+    if (seen.is === "unknown" && seen.seen.includes("empty")) {
+      // The last order of an account leaves an empty listing, and so does a fault of the service: it counts only
+      // when it was read twice and a second cancel was acknowledged too, or refused because the order is over.
       emptyReads++;
-      if (emptyReads >= 2) return { done: true, value: undefined };
+      if (emptyReads >= 2 && (over || acknowledged >= 2)) return { done: true, value: undefined };
+      if (emptyReads === 2) await cancel();
     }
     return { done: false, seen: seen.is === "unknown" ? `${seen.seen}; ${trouble}` : trouble };
   };
