@@ -128,6 +128,34 @@ describe("a service under our own supervisor", () => {
     expect(await ensure(host.ssh, web(port, "good"))).toBeUndefined();
   });
 
+  test("a first version that crashes is not left crashing, and a mended one starts", async () => {
+    const first: ServiceSpec = { name: "fresh", command: ["sh", "-c", "echo no luck; exit 3"] };
+    await expect(ensure(host.ssh, first)).rejects.toMatchObject({
+      code: "host.service-crashed",
+      message: "service fresh ended at its start with exit code 3",
+      seen: "no luck",
+    });
+    expect(await observeService(host.ssh, "fresh")).toMatchObject({
+      installed: true,
+      state: "stopped",
+      digest: undefined,
+    });
+    const health = { command: ["true"], timeoutSeconds: 5 };
+    expect(await ensure(host.ssh, { ...first, command: ["sleep", "1000"], health })).toMatchObject({
+      running: true,
+    });
+    await removeService(host.ssh, "fresh");
+  });
+
+  test("a program that is not there says so", async () => {
+    await expect(ensure(host.ssh, { name: "lost", command: ["no-such-program"] })).rejects.toMatchObject({
+      code: "host.service-crashed",
+      message: "service lost ended at its start with exit code 127",
+      seen: expect.stringContaining("no-such-program"),
+    });
+    await removeService(host.ssh, "lost");
+  });
+
   test("a new version that never gets healthy gives way to the old one", async () => {
     const port = await freePort();
     await ensure(host.ssh, web(port, "good"));

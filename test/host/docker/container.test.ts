@@ -81,6 +81,18 @@ async function ask(port: number): Promise<string> {
 describe("a container", () => {
   let port: number;
 
+  test("that crashes the first time is not left crashing, and a mended one is made", async () => {
+    port = await freePort();
+    const crashing = web(port, "zero", { command: ["/bin/sh", "-c", "exit 5"] });
+    await expect(ensureContainer(host, crashing)).rejects.toMatchObject({
+      code: "host.container-crashed",
+      message: `container ${unique} ended at its start with exit code 5`,
+    });
+    expect(docker("inspect", "-f", "{{.State.Status}} {{.RestartCount}}", unique)).toBe("exited 0");
+    expect(await ensureContainer(host, web(port, "zero"))).toMatchObject({ running: true });
+    await removeContainer(host, unique, 1);
+  });
+
   test("is made, answers on loopback only, and is left alone the second time", async () => {
     port = await freePort();
     const made = await ensureContainer(host, web(port, "one"));
