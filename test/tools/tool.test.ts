@@ -9,6 +9,7 @@ import {
   cacheFolder,
   ensureTool,
   isNewEnough,
+  output,
   type Source,
   type Tool,
   which,
@@ -128,6 +129,33 @@ describe("where a tool comes from", () => {
     await ensureTool(tool, { log: silentLog, cache: dir });
     expect(readdirSync(join(dir, "thing"))).toEqual(["1.2.3"]);
   });
+});
+
+test("a signal ends the step that runs, and no other source is tried after it", async () => {
+  const tried: string[] = [];
+  const tool: Tool = {
+    name: "thing",
+    version: "1.2.3",
+    executables: ["thing"],
+    onPath: async () => undefined,
+    verify: async () => {},
+    sources: (["download", "go"] as const).map((how) => ({
+      how,
+      async install() {
+        tried.push(how);
+        setTimeout(() => process.emit("SIGTERM"), 100);
+        await output("sleep", ["60"]);
+      },
+    })),
+    missing: { code: "x.y", hint: "" },
+  };
+  const listeners = process.listenerCount("SIGTERM");
+  await expect(ensureTool(tool, { log: silentLog, cache: dir })).rejects.toMatchObject({
+    code: "setup.interrupted",
+  });
+  expect(tried).toEqual(["download"]);
+  expect(readdirSync(join(dir, "thing"))).toEqual([]);
+  expect(process.listenerCount("SIGTERM")).toBe(listeners);
 });
 
 test.each([

@@ -84,7 +84,12 @@ export function isNewEnough(seen: string, needed: string): boolean {
   return a[1] !== b[1] ? a[1] > b[1] : a[2] >= b[2];
 }
 
-/** Runs a program to its end and gives its standard output. @throws Error with the end of its output */
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Runs a program to its end and gives its standard output. A signal to this process ends the program too.
+ * @throws Error with the end of its output; CloreError `setup.interrupted` after a signal
+ */
 export function output(
   command: string,
   args: readonly string[],
@@ -105,9 +110,18 @@ export function output(
       tail = (tail + chunk).slice(-4000);
       for (const line of String(chunk).split("\n")) if (line) options.onLine?.(line);
     });
+    let interrupted = false;
+    const passOn = (signal: NodeJS.Signals) => {
+      interrupted = true;
+      child.kill(signal);
+    };
+    for (const signal of signals) process.on(signal, passOn);
     child.on("error", reject);
     child.on("close", (code, signal) => {
-      if (code === 0) resolve(out);
+      for (const each of signals) process.off(each, passOn);
+      if (interrupted)
+        reject(new CloreError("setup.interrupted", { message: "set-up was interrupted; run it again" }));
+      else if (code === 0) resolve(out);
       else reject(new Error(`${command} ${args[0]} ended with ${signal ?? code}: ${lastLines(tail || out)}`));
     });
   });
@@ -126,6 +140,7 @@ async function firstThatWorks(tool: Tool, base: string, home: string, log: Log):
       renameSync(join(temp, "home"), home);
       return source.how;
     } catch (error) {
+      if (error instanceof CloreError) throw error;
       reasons.push(`${source.how}: ${error instanceof Error ? error.message : String(error)}`);
       log.debug(reasons.at(-1)!);
     } finally {
