@@ -29,9 +29,10 @@ export function planContainer(spec: ContainerSpec, { current, previous }: Contai
   }
   if (!current) return plan(["image", "create", "check", ...prune], "it is not there");
   if (current.digest !== containerDigest(spec)) {
-    // With one before it still kept, this one never became healthy: it is no version to go back to.
-    if (previous)
-      return plan(["image", "clear", "create", "check", "prune"], "an earlier change was cut short");
+    // With one before it still kept, or ended without its policy, it never was healthy: no version to go back to.
+    if (previous || (!current.running && current.restartPolicy === "no")) {
+      return plan(["image", "clear", "create", "check", ...prune], "the one that is there never was healthy");
+    }
     return plan(["image", "swap", "check", "prune"], "its image or configuration changed");
   }
   if (!current.running) {

@@ -27,6 +27,14 @@ const right: ContainerSeen = {
 const before = { ...right, digest: "other" };
 const ended = { ...right, running: false, exited: true, sinceMs: undefined };
 
+test("one that never came up is no version to go back to", () => {
+  const current = { ...ended, digest: "other", exitCode: 5, restartPolicy: "no" };
+  expect(planContainer(spec, { current, previous: undefined })).toMatchObject({
+    steps: ["image", "clear", "create", "check"],
+    because: "the one that is there never was healthy",
+  });
+});
+
 describe("a container wanted and seen", () => {
   test.each<{
     name: string;
