@@ -1,6 +1,7 @@
 import { apiKey } from "./api-key.ts";
 import type { Handler } from "./handler.ts";
 import { healthCheck } from "./health-check.ts";
+import { model } from "./model.ts";
 import { server } from "./server.ts";
 import { service } from "./service.ts";
 import { sshKey } from "./ssh-key.ts";
@@ -11,5 +12,6 @@ export const handlers: Readonly<Record<string, Handler>> = {
   "clore:index:ApiKey": apiKey as unknown as Handler,
   "clore:index:Server": server as unknown as Handler,
   "clore:index:Service": service as unknown as Handler,
+  "clore:index:Model": model as unknown as Handler,
   "clore:index:HealthCheck": healthCheck as unknown as Handler,
 };

@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { Secret } from "../core/secret.ts";
 import { cacheDirectory } from "../core/state-directory.ts";
 import { ensureNode, localNode, type NodeArch } from "../host/node-runtime.ts";
+import { OLLAMA_PORT } from "../host/ollama/client.ts";
+import { localOllama, ollamaProcess } from "../host/ollama/install.ts";
 import {
   applyService,
   observeService,
@@ -22,7 +24,7 @@ export async function ensure(
   facts: HostFacts,
   call: Call,
 ): Promise<{ revision: string }> {
-  const spec = specOf(want, await commandFor(ssh, want, facts, call));
+  const spec = specOf(want, await programFor(ssh, want, facts, call));
   const seen = await observeService(ssh, want.name, { signal: call.signal });
   const plan = planService(spec, seen, chooseSupervisor(facts));
   await applyService(ssh, plan, { signal: call.signal, log: call.log });
@@ -39,25 +41,38 @@ export async function remove(ssh: SshConnection, name: string, call: Call): Prom
   await removeService(ssh, name, { signal: call.signal });
 }
 
-/** `node` as the program means one that fits, wherever it is. */
-async function commandFor(
+/** `node` and `ollama` as the program mean ones that fit, wherever they are; `ollama` listens on loopback only. */
+async function programFor(
   ssh: SshConnection,
   want: ServiceInputs,
   facts: HostFacts,
   call: Call,
-): Promise<string[]> {
+): Promise<{ command: string[]; env: Record<string, string> }> {
   const [program = "", ...args] = want.process?.command ?? [];
-  if (program !== "node") return [program, ...args];
-  const provide = (arch: NodeArch) => localNode(arch, cacheDirectory(process.env), call.signal);
-  return [await ensureNode(ssh, facts, { provide, signal: call.signal, log: call.log }), ...args];
+  const io = { signal: call.signal, log: call.log };
+  const cache = cacheDirectory(process.env);
+  if (program === "node") {
+    const provide = (arch: NodeArch) => localNode(arch, cache, call.signal);
+    return { command: [await ensureNode(ssh, facts, { provide, ...io }), ...args], env: {} };
+  }
+  if (program === "ollama") {
+    const provide = () => localOllama(cache, facts);
+    const options = { provide, downloadBase: process.env.CLORE_OLLAMA_MIRROR, ...io };
+    const { program, env } = await ollamaProcess(ssh, facts, want.ports[0] ?? OLLAMA_PORT, options);
+    return { command: [program, ...args], env };
+  }
+  return { command: [program, ...args], env: {} };
 }
 
-function specOf(want: ServiceInputs, command: string[]): ServiceSpec {
+function specOf(
+  want: ServiceInputs,
+  { command, env }: { command: string[]; env: Record<string, string> },
+): ServiceSpec {
   const health = want.health;
   return {
     name: want.name,
     command,
-    env: want.env,
+    env: { ...want.env, ...env },
     secretEnv: Object.fromEntries(
       Object.entries(want.secretEnv).map(([key, value]) => [key, new Secret(value)]),
     ),
