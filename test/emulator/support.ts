@@ -1,3 +1,4 @@
+import { connect as dial } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import ssh2 from "ssh2";
 import type { Clock } from "../../src/core/clock.ts";
@@ -130,8 +131,7 @@ export function connect(to: {
       .on("error", reject)
       .on("close", () => reject(new Error("closed before it was ready")))
       .connect({
-        host: "127.0.0.1",
-        port: to.port,
+        sock: dial({ host: "127.0.0.1", port: to.port, noDelay: true }), // ssh2's own socket waits for Nagle
         username: to.username ?? "root",
         privateKey: to.privateKey,
         readyTimeout: to.timeoutMs ?? 8000,
