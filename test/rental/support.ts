@@ -19,6 +19,7 @@ import type { RentalRecord } from "../../src/rental/record.ts";
 import { release } from "../../src/rental/release.ts";
 import { fingerprintOf, generateKeyPair } from "../../src/ssh/keypair.ts";
 import { SshPool } from "../../src/ssh/pool.ts";
+import { expectNoOrders } from "../support/engine.ts";
 
 /** How many times as fast the emulator and our own waiting live. */
 export const speed = 40;
@@ -174,14 +175,6 @@ export class Renting implements AsyncDisposable {
     await this.io.ssh.closeAll();
     this.#gate.close();
     rmSync(this.directory, { recursive: true, force: true });
-    const left = this.emulator.active();
-    for (const order of left) {
-      await fetch(`${this.emulator.apiUrl}/cancel_order`, {
-        method: "POST",
-        headers: { auth: this.emulator.apiKey },
-        body: JSON.stringify({ id: order.orderId }),
-      });
-    }
-    if (left.length > 0) throw new Error(`orders left: ${left.map((order) => order.serverId).join(", ")}`);
+    await expectNoOrders(this.emulator);
   }
 }
