@@ -4,24 +4,29 @@ import { fileURLToPath } from "node:url";
 import { CloreError, describeError, InputError } from "../src/core/errors.ts";
 import { formatUsd, perHour } from "../src/cost/price.ts";
 import { bundleProxy } from "./bundle.ts";
+import { ensureOllama } from "./setup/ollama.ts";
 import { terminalLog } from "./setup/progress.mjs";
 import { ensurePulumi } from "./setup/pulumi.ts";
 import { type Marketplace, readBooks, startMarketplace, stopMarketplace } from "./start/marketplace.ts";
+import { ollamaConfig, servesModels } from "./start/ollama.ts";
 import { parseOptions, type StartOptions, usage } from "./start/options.ts";
 import { Phases } from "./start/phases.ts";
 import { outputs, pulumi, resourcesLeft } from "./start/pulumi.ts";
-import { proxyQuestions } from "./start/questions.ts";
+import { ollamaQuestions, proxyQuestions, type Question } from "./start/questions.ts";
 import { forget, openSession, recall, remember, type Session, writeProject } from "./start/session.ts";
 import { existsStack, initStack, unlock } from "./start/stack.ts";
 
 const log = terminalLog();
 const phases = new Phases();
-let interrupted = false;
+let interrupted: number | undefined;
 process.on("SIGINT", () => {
+  const now = performance.now();
+  // One Ctrl-C can come several times: from the terminal's group, from npm, from run.mjs.
+  if (interrupted !== undefined && now - interrupted > 1000) process.exit(130);
+  if (interrupted !== undefined) return;
+  interrupted = now;
   // The engine has it from the terminal too, and answers with what it knows; then everything is given back.
-  if (!interrupted) log.warn("\ninterrupted: giving back what was rented (once more: stop at once)");
-  else process.exit(130);
-  interrupted = true;
+  log.warn("\ninterrupted: giving back what was rented (once more: stop at once)");
 });
 process.on("SIGTERM", () => process.emit("SIGINT"));
 
@@ -32,17 +37,20 @@ try {
   else await up(options);
 } catch (error) {
   log.clear();
-  process.stderr.write(`${describeError(error)}\n`);
-  process.exitCode = interrupted ? 130 : error instanceof InputError ? 2 : 1;
+  // After Ctrl-C that `pulumi` failed is no news; that something is left would be.
+  const isNews = interrupted === undefined || (error instanceof CloreError && error.code === "start.left");
+  process.stderr.write(isNews ? `${describeError(error)}\n` : "interrupted\n");
+  process.exitCode = interrupted !== undefined ? 130 : error instanceof InputError ? 2 : 1;
 }
 
 /** Up, ask, and give everything back, whatever happens in between. */
 async function up(options: StartOptions): Promise<void> {
   refuseUnknownStack(options.stack);
   refuseSecondSession();
-  const keys = options.live ? liveKeys() : undefined;
+  const keys = options.live ? liveKeys(options.stack) : undefined;
   const { dir } = await phases.time("set-up", async () => {
     await bundleProxy();
+    if (!keys && servesModels(options.stack)) await ensureOllama({ log });
     return ensurePulumi({ log });
   });
   const session = openSession(options.stack, options.live, dir);
@@ -72,7 +80,7 @@ async function up(options: StartOptions): Promise<void> {
     await giveBack(session, marketplace);
     throw error;
   }
-  if (options.keep && !interrupted) return explainKept(session, marketplace);
+  if (options.keep && interrupted === undefined) return explainKept(session, marketplace);
   await giveBack(session, marketplace);
 }
 
@@ -94,9 +102,9 @@ function refuseSecondSession(): void {
   });
 }
 
-function liveKeys(): true {
+function liveKeys(stack: string): true {
   const missing = ["CLORE_API_KEY"].filter((name) => !process.env[name]);
-  if (!process.env.GOOGLE_API_KEY && !process.env.COMETAPI_KEY)
+  if (!servesModels(stack) && !process.env.GOOGLE_API_KEY && !process.env.COMETAPI_KEY)
     missing.push("GOOGLE_API_KEY (or COMETAPI_KEY)");
   if (missing.length === 0) return true;
   throw new CloreError("start.no-keys", {
@@ -107,6 +115,7 @@ function liveKeys(): true {
 
 /** Project, configuration and stack, pointed at the local parts or at the real ones. */
 async function prepare(session: Session, marketplace: Marketplace | undefined): Promise<void> {
+  if (servesModels(session.stack)) return prepareModels(session, marketplace);
   const real = process.env.GOOGLE_API_KEY ? "google" : process.env.COMETAPI_KEY ? "cometapi" : undefined;
   const extra: Record<string, unknown> = { ...(real ? { upstream: real } : {}) };
   if (marketplace) {
@@ -127,6 +136,22 @@ async function prepare(session: Session, marketplace: Marketplace | undefined): 
     if (!real)
       log.info("No GOOGLE_API_KEY or COMETAPI_KEY: a local stand-in of the Gemini API answers, and says so.");
   }
+  await makeStack(session, extra);
+}
+
+async function prepareModels(session: Session, marketplace: Marketplace | undefined): Promise<void> {
+  if (!marketplace) return makeStack(session, {});
+  session.env.CLORE_API_URL = marketplace.apiUrl;
+  session.env.CLORE_API_KEY = marketplace.apiKey;
+  const where = marketplace.machines === "docker" ? "a container" : "a shell in a temporary folder";
+  log.info(`A local Clore.ai: ${marketplace.apiUrl} (behind an order: ${where}; nothing costs money)`);
+  log.info(
+    "No GPU is behind it: a real Ollama runs a tiny stand-in model on the CPU, and the model says so.",
+  );
+  await makeStack(session, await ollamaConfig(marketplace, freePort));
+}
+
+async function makeStack(session: Session, extra: Readonly<Record<string, unknown>>): Promise<void> {
   writeProject(session, extra);
   remember(session);
   if (!(await existsStack(session))) await initStack(session);
@@ -173,16 +198,38 @@ async function ask(session: Session, marketplace: Marketplace | undefined): Prom
     pricePerDay: number;
     ssh: string;
   };
+  if (servesModels(session.stack)) {
+    const { models, tokensPerSecond, tunnel } = result as {
+      models: string[];
+      tokensPerSecond: number;
+      tunnel: string;
+    };
+    await askAll(ollamaQuestions(url, apiKey, models[0]!));
+    process.stdout.write(
+      `\nMeasured:  ${tokensPerSecond} tok/s${marketplace ? ", on this machine's CPU" : ""}\n`,
+    );
+    process.stdout.write(`Ollama:    ${url}/v1 with the key, or on its own port through: ${tunnel}\n`);
+    return showRent(ssh, pricePerDay, marketplace);
+  }
   const usesStandIn = marketplace !== undefined && session.env.GOOGLE_API_KEY === marketplace.geminiKey;
   const image = usesStandIn
     ? `${marketplace.geminiUrlFromMachines}/image.png`
     : "https://www.gstatic.com/webp/gallery/1.png";
+  await askAll(proxyQuestions(url, apiKey, image));
+  process.stdout.write(`\nThe proxy: ${url}\n`);
+  showRent(ssh, pricePerDay, marketplace);
+}
+
+async function askAll(questions: readonly Question[]): Promise<void> {
   process.stdout.write("\n");
-  for (const question of proxyQuestions(url, apiKey, image)) {
+  for (const question of questions) {
     process.stdout.write(`${question.title}\n  → ${await question.ask()}\n`);
   }
+}
+
+function showRent(ssh: string, pricePerDay: number, marketplace: Marketplace | undefined): void {
   process.stdout.write(
-    `\nThe proxy: ${url}\nSSH:       ${ssh}\nRent:      ${formatUsd(perHour(pricePerDay))} per hour, ${formatUsd(pricePerDay)} per day (without fees)${marketplace ? "; emulated" : ""}\n\n`,
+    `SSH:       ${ssh}\nRent:      ${formatUsd(perHour(pricePerDay))} per hour, ${formatUsd(pricePerDay)} per day (without fees)${marketplace ? "; emulated" : ""}\n\n`,
   );
 }
 
