@@ -1,6 +1,8 @@
 export { GeminiProxy, type GeminiProxyArgs } from "./components/gemini-proxy.ts";
+export { OllamaServer, type OllamaServerArgs } from "./components/ollama-server.ts";
 export { ApiKey, type ApiKeyArgs } from "./resources/api-key.ts";
 export { HealthCheck, type HealthCheckArgs } from "./resources/health-check.ts";
+export { Model, type ModelArgs } from "./resources/model.ts";
 export {
   type Connection,
   type ExistingServerArgs,

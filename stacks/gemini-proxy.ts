@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { GeminiProxy, Server } from "../src/index.ts";
+import { GeminiProxy } from "../src/index.ts";
 import { readConfig } from "./config.ts";
+import { existingHost, existingServer } from "./existing-server.ts";
 
 const schema = z.object({
   upstream: z.enum(["google", "cometapi"], { error: "should be google or cometapi" }).default("google"),
@@ -22,12 +22,7 @@ const schema = z.object({
   imageHostsAllowed: z.array(z.string()).optional(),
   bootMinutes: z.number().positive().optional(),
   acquireMinutes: z.number().positive().optional(),
-  /** An existing host instead of a rented one: user@address:port. */
-  host: z
-    .string()
-    .regex(/^[^@\s]+@[^:@\s]+(:\d+)?$/, { error: "should be user@address or user@address:port" })
-    .optional(),
-  hostPrivateKeyFile: z.string().optional(),
+  ...existingHost,
   publicUrl: z.url().optional(),
 });
 
@@ -81,18 +76,4 @@ function upstreamKey(upstream: "google" | "cometapi"): pulumi.Output<string> {
     `no key for ${upstream} (nothing was rented): set the environment variable ${variable}, or run\n` +
       "  pulumi config set --secret upstreamKey <key>",
   );
-}
-
-function existingServer(host: string, keyFile: string | undefined): Server {
-  if (keyFile === undefined) {
-    throw new pulumi.RunError("with host, hostPrivateKeyFile must name the file of an ed25519 private key");
-  }
-  const [user = "", rest = ""] = host.split("@");
-  const [address = "", port = "22"] = rest.split(":");
-  return new Server("host", {
-    address,
-    port: Number(port),
-    user,
-    sshKey: { privateKey: readFileSync(keyFile, "utf8") },
-  });
 }

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { InputError, type InputProblem } from "../core/errors.ts";
 import { startGemini } from "../emulator/gemini.ts";
 import { dockerWorks, fromContainers } from "../emulator/machines/image.ts";
+import { startModelRegistry } from "../emulator/models/registry.ts";
 import { type Emulator, startEmulator } from "../emulator/server.ts";
 import type { Command, CommandIo } from "./command.ts";
 
@@ -17,7 +18,8 @@ Nothing is rented and nothing costs money. Runs until Ctrl-C, then ends every ma
   --seed N            the same seed gives the same market (default 1)
   --speed N           N times faster: shorter delays and limits, faster billing (default 1)
   --api-key-file F    take the API key from the first line of this file (default: a random one)
-  --json              first line on stdout: apiUrl, apiKey, machines, geminiUrl, geminiUrlFromMachines, geminiKey
+  --json              first line on stdout: apiUrl, apiKey, machines, geminiUrl, geminiUrlFromMachines, geminiKey,
+                      modelsUrl, modelsUrlFromMachines
 `;
 
 interface Wanted {
@@ -51,9 +53,9 @@ export const command: Command = {
     });
     // A container's loopback is its own: what is to be reached from there listens on the bridge too.
     const bridge = machines === "docker" ? await fromContainers() : { host: "127.0.0.1", listen: undefined };
-    await using gemini = await startGemini({
-      host: ["127.0.0.1", ...(bridge.listen ? [bridge.listen] : [])],
-    });
+    const host = ["127.0.0.1", ...(bridge.listen ? [bridge.listen] : [])];
+    await using gemini = await startGemini({ host });
+    await using models = await startModelRegistry({ host });
     const fromMachines = `http://${bridge.host}:${gemini.port}`;
     if (wanted.json) {
       const { apiUrl, apiKey } = emulator;
@@ -66,12 +68,15 @@ export const command: Command = {
           geminiUrl,
           geminiUrlFromMachines: fromMachines,
           geminiKey,
+          modelsUrl: models.url,
+          modelsUrlFromMachines: `http://${bridge.host}:${models.port}`,
         }),
       );
     } else {
       io.out(`A local Clore.ai (machines: ${machines}). Point a program at it with`);
       io.out(`  export CLORE_API_URL=${emulator.apiUrl} CLORE_API_KEY=${emulator.apiKey}`);
       io.out(`A stand-in of the Gemini API: ${gemini.url} (key ${gemini.apiKey})`);
+      io.out(`A registry with a tiny stand-in for every Ollama model of the catalog: ${models.url}`);
       io.out("Ctrl-C ends it and every machine.");
     }
     if (!io.signal.aborted)

@@ -14,6 +14,7 @@ const announced = z.object({
   geminiUrl: z.string(),
   geminiUrlFromMachines: z.string(),
   geminiKey: z.string(),
+  modelsUrlFromMachines: z.string(),
 });
 
 /** A local Clore.ai in a process of its own, so that `--keep` can leave it running. */

@@ -36,3 +36,31 @@ export function proxyQuestions(url: string, apiKey: string, imageUrl: string): Q
     },
   ];
 }
+
+/** A chat through the public door, as OpenAI's clients ask. */
+export function ollamaQuestions(url: string, apiKey: string, model: string): Question[] {
+  const prompt = "In one sentence: what is infrastructure as code?";
+  return [
+    {
+      title: `POST /v1/chat/completions  ${model}  "${prompt}"`,
+      async ask() {
+        const response = await fetch(`${url}/v1/chat/completions`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
+          body: JSON.stringify({ model, messages: [{ role: "user", content: prompt }], max_tokens: 128 }),
+          signal: AbortSignal.timeout(180_000),
+        });
+        const text = await response.text();
+        const body = response.ok
+          ? (JSON.parse(text) as { choices?: { message?: { content?: string } }[] })
+          : {};
+        const answer = body.choices?.[0]?.message?.content?.trim();
+        if (answer) return printable(answer);
+        throw new CloreError("start.no-answer", {
+          message: `POST /v1/chat/completions was answered with HTTP ${response.status}`,
+          seen: printable(text.slice(0, 500)),
+        });
+      },
+    },
+  ];
+}

@@ -49,7 +49,7 @@ export interface ModelRegistry extends AsyncDisposable {
 
 /**
  * A local registry that speaks the pull protocol (manifests; blobs by redirect; ranges) and has one tiny stand-in model
- * under the catalog's tags. It says what it is in the model's licence and in everything that the model answers.
+ * under the catalog's tags. The model says what it is, in its details and in everything that it answers.
  * @example await using registry = await startModelRegistry(); // then pull "127.0.0.1:<port>/library/gemma3:4b", insecure
  */
 export async function startModelRegistry(options: ModelRegistryOptions = {}): Promise<ModelRegistry> {
@@ -169,8 +169,6 @@ function catalogTags(): string[] {
   return loadCatalog().models.flatMap(({ tag, runtime }) => (runtime === "ollama" ? [tag] : []));
 }
 
-const licence = "A stand-in of the local model registry of pulumi-clore. Its weights are made up.\n";
-
 /** The text that Ollama itself would write: same order of keys, so same digest. */
 function manifest(tag: string, revision: number, model: Buffer, blobs: Map<string, Buffer>): string {
   const [family, size = ""] = tag.split(":");
@@ -197,7 +195,7 @@ function manifest(tag: string, revision: number, model: Buffer, blobs: Map<strin
       ...layer("config", config),
       mediaType: "application/vnd.docker.container.image.v1+json",
     },
-    layers: [layer("model", model), layer("license", Buffer.from(licence))],
+    layers: [layer("model", model)],
   });
 }
 

@@ -1,0 +1,81 @@
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { OllamaServer } from "../src/index.ts";
+import { readConfig } from "./config.ts";
+import { existingHost, existingServer } from "./existing-server.ts";
+
+const schema = z.object({
+  /** Several tags as a JSON list share the server. */
+  model: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)], {
+    error: 'should be a tag such as gemma3:4b, or a JSON list: ["gemma3:4b","qwen2.5:7b"]',
+  }),
+  gpu: z.string().optional(),
+  gpuCount: z.int().min(1).optional(),
+  /** GB per GPU; the models' own need is a floor. */
+  minVramGb: z.number().positive().optional(),
+  market: z.enum(["on-demand", "spot"], { error: "should be on-demand or spot" }).default("on-demand"),
+  maxPricePerDay: z
+    .number({ error: "should be a number: USD per day" })
+    .positive({ error: "should be more than 0: USD per day" }),
+  countries: z.array(z.string(), { error: 'should be a JSON list: ["DE","NL"]' }).optional(),
+  minDownMbps: z.number().positive().optional(),
+  lease: z.string().optional(),
+  image: z.string().optional(),
+  mode: z
+    .enum(["auto", "native", "docker", "image"], { error: "should be auto, native, docker or image" })
+    .default("auto"),
+  ollamaPort: z.int().min(1).max(65535).optional(),
+  /** false: no public door, only the tunnel. */
+  publicPort: z.union([z.int().min(1).max(65535), z.literal(false)]).default(8080),
+  contextLength: z.int().min(256).optional(),
+  parallel: z.int().min(1).optional(),
+  registry: z.url({ error: "should be an http(s) address" }).optional(),
+  minVramShare: z.number().min(0).max(1).optional(),
+  minTokensPerSecond: z.number().min(0).optional(),
+  maxTimeToReady: z.string().optional(),
+  bootMinutes: z.number().positive().optional(),
+  acquireMinutes: z.number().positive().optional(),
+  ...existingHost,
+  publicUrl: z.url().optional(),
+});
+
+/** A stack of this kind: models in an Ollama on the right GPU. All that differs is the configuration. */
+export function ollamaStack() {
+  const config = readConfig(schema);
+  const { model, gpu, gpuCount, mode, publicPort, contextLength, parallel, registry } = config;
+  const { minVramShare, minTokensPerSecond, maxTimeToReady, publicUrl } = config;
+  const ollama = new OllamaServer(pulumi.getStack(), {
+    ...{ model, gpu, gpuCount, mode, publicPort, contextLength, parallel, registry },
+    ...{ minVramShare, minTokensPerSecond, maxTimeToReady, publicUrl },
+    port: config.ollamaPort,
+    ...(config.host === undefined
+      ? {
+          rent: {
+            market: config.market,
+            minVramGb: config.minVramGb,
+            maxPricePerDay: config.maxPricePerDay,
+            countries: config.countries,
+            minDownMbps: config.minDownMbps,
+            lease: config.lease,
+            image: config.image,
+            bootMinutes: config.bootMinutes,
+            acquireMinutes: config.acquireMinutes,
+          },
+        }
+      : { server: existingServer(config.host, config.hostPrivateKeyFile) }),
+  });
+  return {
+    url: ollama.url,
+    apiKey: ollama.apiKey,
+    models: ollama.models.map((one) => one.model),
+    tokensPerSecond: ollama.tokensPerSecond,
+    vramShare: ollama.models.map((one) => one.vramShare),
+    firstAnswer: ollama.firstAnswer,
+    tunnel: ollama.tunnel,
+    orderId: ollama.server.orderId,
+    serverId: ollama.server.serverId,
+    pricePerDay: ollama.server.pricePerDayUsd,
+    sshPrivateKey: ollama.sshKey?.privateKey,
+    ssh: ollama.server.sshCommand(),
+  };
+}
