@@ -47,3 +47,10 @@ test("says what is wrong with a key and never shows it", () => {
   }
   expect(() => fingerprintOf("rubbish")).toThrow(/no public key line/);
 });
+
+test("every pair can be read, and its halves belong together", () => {
+  for (let i = 0; i < 1500; i++) {
+    const { publicKey, privateKey } = generateKeyPair("x");
+    expect(`${publicKeyOf(privateKey)} x`).toBe(publicKey.trim());
+  }
+});
