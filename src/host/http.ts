@@ -55,6 +55,12 @@ export async function httpOnHost(ssh: Pick<SshConnection, "dial">, want: HostReq
   }
 }
 
+/** An answer in one line for people: "HTTP 503: not ready". */
+export function answerWords({ status, body }: Pick<HostResponse, "status" | "body">): string {
+  const text = printable(body.slice(0, 400)).replace(/\s+/g, " ").trim();
+  return text === "" ? `HTTP ${status}` : `HTTP ${status}: ${text}`;
+}
+
 async function dialOrAbort(
   ssh: Pick<SshConnection, "dial">,
   to: { host: string; port: number },

@@ -1,6 +1,6 @@
 import { CloreError, printable } from "../../core/errors.ts";
 import { type Look, until } from "../../core/until.ts";
-import { httpOnHost } from "../http.ts";
+import { answerWords, httpOnHost } from "../http.ts";
 import type { DockerHost } from "./client.ts";
 import { type ContainerSeen, containerLogs, demultiplex, inspect } from "./observe.ts";
 import type { ContainerSpec } from "./spec.ts";
@@ -72,7 +72,7 @@ async function lack(
     ? { host: listens === "0.0.0.0" ? "127.0.0.1" : listens, port: mapped.host }
     : { host: seen.address ?? "127.0.0.1", port: health.http.port };
   return httpOnHost(host.ssh, { ...to, path: health.http.path, timeoutMs: 5000, signal }).then(
-    ({ status }) => (status >= 200 && status < 400 ? undefined : `HTTP status ${status}`),
+    (answer) => (answer.status >= 200 && answer.status < 400 ? undefined : answerWords(answer)),
     (error: unknown) => {
       if (!(error instanceof CloreError)) throw error;
       return error.seen ?? error.message;

@@ -3,7 +3,7 @@ import { type Log, silentLog } from "../../core/log.ts";
 import { until } from "../../core/until.ts";
 import type { SshConnection } from "../../ssh/types.ts";
 import { diskFull, isDiskFull, notingFullDisk } from "../failure.ts";
-import { httpOnHost } from "../http.ts";
+import { answerWords, httpOnHost } from "../http.ts";
 import { parseObserved, readAnswer, readLog, type ServiceSeen } from "./observe.ts";
 import type { ServicePlan } from "./plan.ts";
 import { runServiceScript } from "./script.ts";
@@ -66,7 +66,7 @@ async function checkThroughSsh(ssh: SshConnection, spec: ServiceSpec, io: Io): P
   if (!health || !("http" in health)) return;
   const look = async () => {
     const seen = await httpOnHost(ssh, { ...health.http, timeoutMs: 5000, signal: io.signal }).then(
-      ({ status }) => (status >= 200 && status < 400 ? undefined : `status ${status}`),
+      (answer) => (answer.status >= 200 && answer.status < 400 ? undefined : answerWords(answer)),
       (error: CloreError) => error.seen ?? error.message,
     );
     return seen === undefined ? { done: true as const, value: undefined } : { done: false as const, seen };

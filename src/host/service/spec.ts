@@ -144,10 +144,23 @@ function healthScript(health: ServiceHealth): string {
   const url = `http://127.0.0.1:${health.http.port}${health.http.path}`;
   return `#!/bin/sh
 unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
-if command -v curl >/dev/null 2>&1; then curl -fsS -o /dev/null -m 5 '${url}' || exit 1
-elif command -v wget >/dev/null 2>&1; then wget -q -O /dev/null -T 5 '${url}' || exit 1
+if command -v curl >/dev/null 2>&1; then
+  # The body says why a service is not ready, so it is shown; \`curl -f\` would hide it.
+  said=$(curl -sS -m 5 -w ' %{http_code}' '${url}' 2>&1 | tr '\\r\\n' '  ' | tail -c 400)
+  status=\${said##* }
+  case $status in 2?? | 3??) exit 0 ;; 000) ;; *) printf 'HTTP %s: ' "$status" ;; esac
+  printf '%s\\n' "\${said% *}"
+  exit 1
+elif command -v wget >/dev/null 2>&1; then
+  said=$(wget -O /dev/null -T 5 '${url}' 2>&1) && exit 0
+  printf '%s\\n' "$said" | tail -n 1
+  exit 1
 elif python3 -c 'import urllib.request' 2>/dev/null; then
-  python3 -c 'import urllib.request; urllib.request.urlopen("${url}", timeout=5)' || exit 1
+  python3 -c '
+import sys, urllib.error, urllib.request
+try: urllib.request.urlopen("${url}", timeout=5)
+except urllib.error.HTTPError as e: sys.exit("HTTP %d: %s" % (e.code, " ".join(e.read(400).decode("utf-8", "replace").split())))
+except Exception as e: sys.exit(str(e))' || exit 1
 else exit 3; fi
 `;
 }
