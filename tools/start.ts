@@ -13,7 +13,15 @@ import { parseOptions, type StartOptions, usage } from "./start/options.ts";
 import { Phases } from "./start/phases.ts";
 import { outputs, pulumi, resourcesLeft } from "./start/pulumi.ts";
 import { ollamaQuestions, proxyQuestions, type Question } from "./start/questions.ts";
-import { forget, openSession, recall, remember, type Session, writeProject } from "./start/session.ts";
+import {
+  forget,
+  openSession,
+  recall,
+  remember,
+  type Session,
+  writeProject,
+  writeShellEnv,
+} from "./start/session.ts";
 import { existsStack, initStack, unlock } from "./start/stack.ts";
 
 const log = terminalLog();
@@ -235,13 +243,12 @@ function showRent(ssh: string, pricePerDay: number, marketplace: Marketplace | u
 
 function explainKept(session: Session, marketplace: Marketplace | undefined): void {
   remember(session);
-  const env = Object.entries(session.env).filter(([key]) => /^(PULUMI_|CLORE_HOME)/.test(key));
+  writeShellEnv(session);
   process.stdout.write(
-    `It stays up${marketplace ? "" : ", and bills"}. Look at it with\n` +
-      `  cd ${session.directory}\n` +
-      `  export ${env.map(([key, value]) => `${key}=${value}`).join(" ")}\n` +
-      `  export PATH=${session.env.PATH?.split(":").slice(0, 2).join(":")}:$PATH\n` +
+    `It stays up${marketplace ? "" : ", and bills"}. Look at it, or change it, with\n` +
+      `  cd ${session.directory} && . ./env\n` +
       `  pulumi stack output --show-secrets --stack ${session.stack}\n` +
+      `  pulumi up --stack ${session.stack}\n` +
       "Take it down with\n  npm start -- --down\n",
   );
 }

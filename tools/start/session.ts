@@ -5,6 +5,7 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { stateDirectory } from "../../src/core/state-directory.ts";
+import { quote } from "../../src/ssh/quote.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -74,6 +75,12 @@ export function writeProject(session: Session, extra: Readonly<Record<string, un
   const target = join(session.directory, `Pulumi.${session.stack}.yaml`);
   // A live session may exist already: its file holds the salt of its secrets.
   if (!existsSync(target)) writeFileSync(target, `${text.trimEnd()}\n${lines.join("\n")}\n`);
+}
+
+/** Writes `env`, to be sourced by a shell that goes on by hand. It holds keys: only its owner reads it. */
+export function writeShellEnv(session: Session): void {
+  const lines = Object.entries(session.env).map(([key, value]) => `export ${key}=${quote([value])}\n`);
+  writeFileSync(join(session.directory, "env"), lines.join(""), { mode: 0o600 });
 }
 
 /** Remembers a session that stays up, for `--down`. */
