@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { InputProblem } from "../core/errors.ts";
+import type { PluginContext } from "./context.ts";
 import type { Handler } from "./handler.ts";
 import { hasUnknown, type Properties } from "./rpc/values.ts";
 
@@ -22,6 +23,7 @@ export function knownOnly(inputs: Properties): { known: Properties; unknownNames
 export function checkInputs(
   handler: Handler,
   raw: Properties,
+  plugin?: PluginContext,
 ): { inputs: Properties; problems: InputProblem[] } {
   const { known, unknownNames } = knownOnly(raw);
   const mask = Object.fromEntries(
@@ -37,11 +39,11 @@ export function checkInputs(
       problems: [...unexpected, ...parsed.error.issues.flatMap((issue) => problemsOf(issue, handler))],
     };
   }
-  const problems = [...unexpected, ...(handler.rules?.(parsed.data) ?? [])];
+  const problems = [...unexpected, ...(handler.rules?.(parsed.data, unknownNames, plugin) ?? [])];
   if (problems.length > 0) return { inputs: raw, problems };
   const unknowns = Object.fromEntries(unknownNames.map((key) => [key, raw[key]]));
   const complete =
-    handler.complete && unknownNames.length === 0 ? handler.complete(parsed.data) : parsed.data;
+    handler.complete && unknownNames.length === 0 ? handler.complete(parsed.data, plugin) : parsed.data;
   return { inputs: { ...complete, ...unknowns }, problems: [] };
 }
 

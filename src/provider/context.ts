@@ -2,14 +2,17 @@ import { CloreClient, defaultApiUrl } from "../clore/client.ts";
 import { openRateGate } from "../clore/gate.ts";
 import { SharedOrders } from "../clore/shared-orders.ts";
 import type { CloreApi } from "../clore/types.ts";
-import { CloreError } from "../core/errors.ts";
+import { CloreError, InputError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { Secret } from "../core/secret.ts";
 import { stateDirectory } from "../core/state-directory.ts";
 import { accountOf } from "../ledger/account.ts";
+import { compactWhenLarge } from "../ledger/compact.ts";
 import { Ledger } from "../ledger/ledger.ts";
+import { Claims } from "../rental/claims.ts";
 import { HostBook } from "../rental/host-book.ts";
 import { SshPool } from "../ssh/pool.ts";
+import { leaseHours } from "./server-request.ts";
 
 /** What Configure brought. */
 export interface PluginSettings {
@@ -38,6 +41,14 @@ export interface PluginContext {
   reserved: Set<number>;
   /** Pause between two looks at the orders, in milliseconds. */
   pollMs: number;
+  /** What the state was seen to name, and what was adopted in this run. */
+  claims: Claims;
+  /** `clore:lease`: for rented servers that say none of their own. */
+  defaultLease: string | undefined;
+  /** `clore:maxActivePricePerDay`: for all live orders of the key together, in USD per day. */
+  maxActivePricePerDayUsd: number | undefined;
+  /** URN → USD per day of what this preview would rent. */
+  planned: Map<string, number>;
   close(): Promise<void>;
 }
 
@@ -57,6 +68,8 @@ export function configure({ config, env, log }: PluginSettings): PluginContext {
   });
   const clore = new CloreClient({ apiUrl, apiKey, gate, log });
   const ssh = new SshPool();
+  const ledger = new Ledger(directory);
+  compactWhenLarge(ledger);
   return {
     clore,
     orders: new SharedOrders(clore),
@@ -70,16 +83,41 @@ export function configure({ config, env, log }: PluginSettings): PluginContext {
       return accountOf(apiUrl, apiKey.reveal());
     },
     hasKey: apiKey !== undefined,
-    ledger: new Ledger(directory),
+    ledger,
     hosts: new HostBook(directory),
     ssh,
     reserved: new Set(),
     pollMs: 1000 / pace,
+    claims: new Claims(),
+    defaultLease: leaseSetting(config.lease),
+    maxActivePricePerDayUsd: capSetting(config.maxActivePricePerDay),
+    planned: new Map(),
     async close() {
       await ssh.closeAll();
       gate.close();
     },
   };
+}
+
+/** @throws InputError */
+function leaseSetting(text: string | undefined): string | undefined {
+  if (text === undefined || text === "none" || leaseHours(text) !== undefined) return text;
+  throw new InputError("configuration", [
+    { path: "clore:lease", problem: 'should be a duration such as "90m", "8h" or "3d", or "none"' },
+  ]);
+}
+
+/** @throws InputError */
+function capSetting(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const usd = Number(text);
+  if (text.trim() !== "" && usd > 0) return usd;
+  throw new InputError("configuration", [
+    {
+      path: "clore:maxActivePricePerDay",
+      problem: "should be a number above 0: USD per day for all servers together",
+    },
+  ]);
 }
 
 /**

@@ -31,10 +31,15 @@ export interface Change {
 export interface Handler<Inputs extends Properties = Properties, State extends Properties = Properties> {
   /** The inputs as users write them: strict, so that a typo is an error. */
   inputs: z.ZodObject;
-  /** Rules between properties; sees only what is known (unknowns are left out). */
-  rules?(known: Partial<Inputs>): InputProblem[];
+  /**
+   * Rules between properties; sees only what is known. Unknowns are left out and named in `unknown`; `plugin` is there
+   * once it is configured.
+   */
+  rules?(known: Partial<Inputs>, unknown?: readonly string[], plugin?: PluginContext): InputProblem[];
   /** Inputs that are computed here, such as the digest of a local file. */
-  complete?(inputs: Inputs): Inputs;
+  complete?(inputs: Inputs, plugin?: PluginContext): Inputs;
+  /** Called with every recorded state that the engine shows, before the call that it came with. */
+  notice?(known: State, plugin: PluginContext): void;
   /** Outputs that are secrets whatever the inputs were. */
   secretOutputs: readonly (keyof State & string)[];
   /** Replace by deleting first (a port or a name is held), or by making the new one first. */

@@ -1,4 +1,5 @@
 import * as grpc from "@grpc/grpc-js";
+import { CloreError } from "../core/errors.ts";
 import { silentLog } from "../core/log.ts";
 import { checkInputs, knownOnly } from "./check.ts";
 import type { PluginContext, PluginSettings } from "./context.ts";
@@ -40,12 +41,17 @@ export class Plugin {
 
   /** Asks all calls in flight to stop at once and to answer with what they know. */
   cancel(reason: string): void {
-    this.#cancel.abort(new Error(reason));
+    this.#cancel.abort(new CloreError("interrupted", { message: `stopped in the middle: ${reason}` }));
   }
 
   /** Waits until the calls in flight have answered. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#running);
+  }
+
+  /** The engine has come to the end of its run by itself: what it was answered is saved. */
+  runEnded(): void {
+    if (this.#context) this.#context.claims.runEnded(this.#context.ledger);
   }
 
   async close(): Promise<void> {
@@ -106,7 +112,7 @@ export class Plugin {
       }),
       check: this.#unary((request: InstanceType<typeof providerProto.CheckRequest>) => {
         const { values, secrets } = unmarshal(request.getNews());
-        const { inputs, problems } = checkInputs(this.#handler(request.getUrn()), values);
+        const { inputs, problems } = checkInputs(this.#handler(request.getUrn()), values, this.#context);
         const response = new providerProto.CheckResponse();
         response.setInputs(marshal(inputs, secrets));
         for (const { path, problem } of problems) {
@@ -145,6 +151,7 @@ export class Plugin {
         const { values: inputs, secrets } = unmarshal(request.getNews());
         const known = unmarshal(request.getOlds()).values;
         const handler = this.#handler(request.getUrn());
+        this.#notice(handler, known);
         const hidden = this.#hidden(handler, secrets);
         const response = new providerProto.UpdateResponse();
         if (request.getPreview()) {
@@ -162,6 +169,7 @@ export class Plugin {
         const known = unmarshal(request.getProperties());
         const handler = this.#handler(request.getUrn());
         const recorded = Object.keys(known.values).length > 0;
+        if (recorded) this.#notice(handler, known.values);
         const hidden = this.#hidden(handler, new Set([...inputs.secrets, ...known.secrets]));
         const found = await this.#call(request, inputs.values, hidden, (call) =>
           handler.read(
@@ -181,11 +189,12 @@ export class Plugin {
       delete: this.#unary(async (request: InstanceType<typeof providerProto.DeleteRequest>) => {
         const { values: known, secrets } = unmarshal(request.getProperties());
         const handler = this.#handler(request.getUrn());
+        this.#notice(handler, known);
         await this.#call(request, known, secrets, (call) => handler.remove(request.getId(), known, call));
         return new Empty();
       }),
       cancel: this.#unary(() => {
-        this.cancel("interrupted");
+        this.cancel("the engine was asked to stop");
         return new Empty();
       }),
       attach: this.#unary(() => new Empty()),
@@ -195,6 +204,7 @@ export class Plugin {
   #diff(request: InstanceType<typeof providerProto.DiffRequest>) {
     const handler = this.#handler(request.getUrn());
     const state = unmarshal(request.getOlds()).values;
+    this.#notice(handler, state);
     const recorded = unmarshal(request.getOldInputs()).values;
     const want = unmarshal(request.getNews()).values;
     const ignored = new Set(request.getIgnorechangesList());
@@ -215,6 +225,10 @@ export class Plugin {
       response.getDetaileddiffMap().set(change.path, detail);
     }
     return response;
+  }
+
+  #notice(handler: Handler, state: Properties): void {
+    if (this.#context) handler.notice?.(state, this.#context);
   }
 
   #hidden(handler: Handler, secretInputs: ReadonlySet<string>): ReadonlySet<string> {

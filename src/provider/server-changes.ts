@@ -32,7 +32,14 @@ function names(codes: readonly string[], country: string | undefined): boolean {
 }
 
 /** Properties that never touch a running server. */
-const neverReplaces = new Set(["maxPricePerDay", "bidPricePerDay", "lease", "acquireMinutes", "bootMinutes"]);
+const neverReplaces = new Set([
+  "maxPricePerDay",
+  "bidPricePerDay",
+  "lease",
+  "acquireMinutes",
+  "maxAcquireCostUsd",
+  "bootMinutes",
+]);
 
 /**
  * What differs, and what each difference forces. Limits are compared with what the running server is, so that a

@@ -3,6 +3,7 @@ import { loadCatalog } from "../catalog/load.ts";
 import { currencies } from "../clore/types.ts";
 import type { InputProblem } from "../core/errors.ts";
 import { checkOfferRequest } from "../market/check.ts";
+import type { PluginContext } from "./context.ts";
 import { leaseHours, offerRequestOf } from "./server-request.ts";
 
 const perDay = z
@@ -57,6 +58,10 @@ export const serverInputs = z.strictObject({
     .positive()
     .max(24 * 60)
     .optional(),
+  maxAcquireCostUsd: z
+    .number({ error: "should be a number: USD" })
+    .positive({ error: "should be more than 0: USD" })
+    .optional(),
   bootMinutes: z.number().positive().max(120).optional(),
 });
 export type ServerInputs = z.infer<typeof serverInputs>;
@@ -66,8 +71,16 @@ const rentedOnly = Object.keys(serverInputs.shape).filter(
   (key) => !["sshKey", "address", "port", "user", "hostKey"].includes(key),
 );
 
-/** Rules between properties, and those that need the catalog. */
-export function serverRules(inputs: Partial<ServerInputs>): InputProblem[] {
+/**
+ * Rules between properties, and those that need the catalog.
+ * @param unknown names of properties whose value is not known yet
+ * @param plugin where the configured default lease stands; undefined: not asked for
+ */
+export function serverRules(
+  inputs: Partial<ServerInputs>,
+  unknown: readonly string[] = [],
+  plugin?: Pick<PluginContext, "defaultLease">,
+): InputProblem[] {
   if (inputs.address !== undefined) {
     return rentedOnly
       .filter((key) => inputs[key as keyof ServerInputs] !== undefined)
@@ -77,6 +90,15 @@ export function serverRules(inputs: Partial<ServerInputs>): InputProblem[] {
       }));
   }
   const problems: InputProblem[] = [];
+  const mayBeHost = unknown.includes("address");
+  const hasLease = inputs.lease !== undefined || unknown.includes("lease");
+  if (plugin && plugin.defaultLease === undefined && !hasLease && !mayBeHost) {
+    problems.push({
+      path: "lease",
+      problem:
+        'a rented server bills until somebody ends it: write for how long it is meant, lease: "8h", or lease: "none"; for all servers of the stack: pulumi config set clore:lease 8h',
+    });
+  }
   for (const path of ["port", "user", "hostKey"] as const) {
     if (inputs[path] !== undefined)
       problems.push({ path, problem: "belongs to an existing host: give its address too" });

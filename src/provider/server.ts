@@ -11,7 +11,9 @@ import {
   tryHost,
   UnfinishedRental,
 } from "../rental/acquire.ts";
-import { choose } from "../rental/choose.ts";
+import type { LiveServer } from "../rental/bring-up.ts";
+import { activePricePerDayUsd, refuseOverCap } from "../rental/budget.ts";
+import { type Choice, choose } from "../rental/choose.ts";
 import { findOrder } from "../rental/find.ts";
 import { presence } from "../rental/orders.ts";
 import type { RentalRecord } from "../rental/record.ts";
@@ -22,6 +24,7 @@ import type { Call, Handler } from "./handler.ts";
 import { InitFailure } from "./rpc/failures.ts";
 import { serverChanges } from "./server-changes.ts";
 import { type ServerInputs, serverInputs, serverRules } from "./server-inputs.ts";
+import { adoptLeftBehind } from "./server-left-behind.ts";
 import { jobOf, offerRequestOf } from "./server-request.ts";
 import {
   existingState,
@@ -38,6 +41,11 @@ const defaultImage = "cloreai/jupyter:ubuntu24.04-v2";
 export const server: Handler<ServerInputs, ServerState> = {
   inputs: serverInputs,
   rules: serverRules,
+  complete: (inputs, plugin) =>
+    inputs.address === undefined && inputs.lease === undefined && plugin?.defaultLease !== undefined
+      ? { ...inputs, lease: plugin.defaultLease }
+      : inputs,
+  notice: (known, { claims, ledger }) => known.rental && claims.recorded(known.rental, ledger),
   secretOutputs: ["connection"],
   changes: ({ inputs, state }, want) => serverChanges(inputs, state, want),
 
@@ -46,6 +54,7 @@ export const server: Handler<ServerInputs, ServerState> = {
     const choice = await chooseFor(want, call);
     const [first] = choice.ranked;
     if (!first) return {};
+    keepCapInPreview(choice, first.pricePerDayUsd, call);
     call.log.info(
       `would rent #${first.serverId} at ${formatUsd(first.pricePerDayUsd)}/day (${formatUsd(perHour(first.pricePerDayUsd))}/h): ${first.why}; ${choice.because(first)}; ${choice.funnel}`,
     );
@@ -84,8 +93,12 @@ export const server: Handler<ServerInputs, ServerState> = {
     return { inputs, state: await lookAgain(known, call) };
   },
 
-  async remove(_id, known, call) {
+  async remove(id, known, call) {
     if (known.kind === "existing" || !known.rental) return;
+    if (known.orderId !== undefined && call.plugin.claims.hasPassedOn(known.orderId, id)) {
+      call.log.info(`order ${known.orderId} goes on: the new resource has taken it over`);
+      return;
+    }
     await release(known.rental, "destroyed", {
       ...call.plugin,
       account: call.plugin.account(),
@@ -106,11 +119,12 @@ async function ensure(
   const io = acquireIo(call);
   const request = acquireRequest(want, call, known);
   let offered = known?.offered;
+  const { claims } = call.plugin;
   try {
     if (known?.rental) {
       const record = await stillThere(known.rental, io);
       const outcome = record && (await tryHost(record, request, io));
-      if (outcome && "live" in outcome) return rentedState(outcome.live, want, offered);
+      if (outcome && "live" in outcome) return handedOver(outcome.live);
       call.log.warn(
         outcome
           ? `server ${known.serverId}: ${outcome.failed}; renting another`
@@ -118,21 +132,47 @@ async function ensure(
       );
       request.hostKey = undefined;
     }
+    const adopted = await adoptLeftBehind(id, request, io, call);
+    if (adopted) {
+      offered = await offeredBy(adopted.record, call);
+      return handedOver(adopted);
+    }
     const choice = await chooseFor(want, call);
     const live = await acquire(choice, request, io);
     offered = offeredOf(choice.ranked.find((offer) => offer.serverId === live.record.serverId));
-    return rentedState(live, want, offered);
+    return handedOver(live);
   } catch (error) {
-    if (error instanceof UnfinishedRental)
-      throw new InitFailure(id, unfinishedState(error.record, offered), error);
-    throw error;
+    if (!(error instanceof UnfinishedRental)) throw error;
+    claims.handOver(error.record);
+    throw new InitFailure(id, unfinishedState(error.record, offered), error);
   }
+
+  function handedOver(live: LiveServer): ServerState {
+    claims.handOver(live.record);
+    return rentedState(live, want, offered);
+  }
+}
+
+/** What other servers of the same preview would cost counts too. */
+function keepCapInPreview(choice: Choice, pricePerDayUsd: number, call: Call): void {
+  const { planned, maxActivePricePerDayUsd: capUsd, ledger, hasKey } = call.plugin;
+  planned.delete(call.urn);
+  if (capUsd === undefined || !hasKey) return;
+  const active = activePricePerDayUsd({
+    orders: choice.orders,
+    entries: ledger.entries(),
+    account: call.plugin.account(),
+    usdPerUnit: choice.usdPerUnit,
+  });
+  const others = [...planned.values()].reduce((sum, usd) => sum + usd, 0);
+  refuseOverCap(capUsd, active + others, pricePerDayUsd);
+  planned.set(call.urn, pricePerDayUsd);
 }
 
 /** The record with what a look at the orders adds; undefined when the order is gone or never was. */
 async function stillThere(record: RentalRecord, io: AcquireIo): Promise<RentalRecord | undefined> {
   if (record.orderId === undefined) {
-    const order = await findOrder(record.serverId, new Set(), { ...io, limitMs: 25_000 });
+    const order = await findOrder(record.serverId, new Set(), { ...io, limitMs: 25 * (io.pollMs ?? 1000) });
     return order && { ...record, orderId: order.orderId, createdAt: order.createdAt.toISOString() };
   }
   const seen = await presence(io.clore, record.orderId, io.signal);
@@ -142,13 +182,18 @@ async function stillThere(record: RentalRecord, io: AcquireIo): Promise<RentalRe
       new CloreError("rental.unknown", { message: seen.seen, retry: "later" }),
     );
   }
-  return seen.is === "live" ? record : undefined;
+  if (seen.is === "live") return record;
+  io.ledger.conclude(record.intentId, { outcome: "ended" });
+  return undefined;
 }
 
-function chooseFor(want: Partial<ServerInputs>, call: Call) {
-  const { clore, hosts, reserved, hasKey } = call.plugin;
+function chooseFor(inputs: Partial<ServerInputs>, call: Call) {
+  const { clore, orders, hosts, reserved, hasKey, defaultLease, pollMs } = call.plugin;
+  const want = { ...inputs, lease: inputs.lease ?? defaultLease };
   return choose(offerRequestOf(want), jobOf(want), {
     clore,
+    orders,
+    pollMs,
     log: call.log,
     signal: call.signal,
     hasKey,
@@ -159,8 +204,9 @@ function chooseFor(want: Partial<ServerInputs>, call: Call) {
 }
 
 function acquireIo(call: Call): AcquireIo {
-  const { clore, ledger, orders, ssh, hosts, reserved, pollMs } = call.plugin;
+  const { clore, ledger, orders, ssh, hosts, reserved, pollMs, maxActivePricePerDayUsd } = call.plugin;
   return {
+    maxActivePricePerDayUsd,
     clore,
     ledger,
     orders,
@@ -188,6 +234,7 @@ function acquireRequest(want: ServerInputs, call: Call, known: ServerState | und
     autosshEntrypoint: want.autosshEntrypoint ?? false,
     ports: { 22: "tcp", ...ports },
     acquireMinutes: want.acquireMinutes ?? 30,
+    acquireCostUsd: want.maxAcquireCostUsd,
     bootMinutes: want.bootMinutes ?? 8,
     maxPricePerDayUsd: want.maxPricePerDay,
     promised: {
@@ -270,7 +317,16 @@ async function importOrder(
   };
 }
 
-function offeredOf(offer: Offer | undefined): OfferedServer | undefined {
+/** What the market says of an adopted server: rented ones are listed too. */
+async function offeredBy(record: RentalRecord, call: Call): Promise<OfferedServer | undefined> {
+  const market = await call.plugin.clore.marketplace(call.signal).catch(() => undefined);
+  const server = market?.servers.find((one) => one.serverId === record.serverId);
+  return server && offeredOf({ server, currency: record.currency, market: record.market });
+}
+
+function offeredOf(
+  offer: Pick<Offer, "server" | "currency" | "market"> | undefined,
+): OfferedServer | undefined {
   if (!offer) return undefined;
   const { server: s, currency, market } = offer;
   return {

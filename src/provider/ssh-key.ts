@@ -1,6 +1,9 @@
 import { z } from "zod";
+import { CloreError } from "../core/errors.ts";
+import { mayBill } from "../ledger/ledger.ts";
+import { entriesOfKey, giveBackLeftOvers, type LastKey, nameOf } from "../rental/last-net.ts";
 import { generateKeyPair } from "../ssh/keypair.ts";
-import { type Handler, inputChanges } from "./handler.ts";
+import { type Call, type Handler, inputChanges } from "./handler.ts";
 import { stable } from "./rpc/values.ts";
 
 type Inputs = { comment: string };
@@ -32,5 +35,44 @@ export const sshKey: Handler<Inputs, State> = {
   async read(id, known, inputs) {
     return known && inputs ? { id, inputs, state: known } : undefined;
   },
-  async remove() {},
+  /** With the key goes the proof of what was rented with it, so what a crashed run has left is given back first. */
+  async remove(_id, known, call) {
+    const key = { fingerprint: known.fingerprint, privateKey: known.privateKey, urn: call.urn };
+    const { plugin } = call;
+    const left = entriesOfKey(key, plugin.ledger.entries());
+    if (!plugin.hasKey) {
+      if (left.length > 0) throw cannotGiveBack(left.map(nameOf));
+      return;
+    }
+    try {
+      await giveBack(key, call);
+    } catch (error) {
+      call.signal.throwIfAborted();
+      // A key that Clore.ai refuses, in a stack that has never rented: it must not stand in the way.
+      const mattersLittle = error instanceof CloreError && error.code === "clore.invalid-token";
+      if (!mattersLittle || entriesOfKey(key, plugin.ledger.entries()).some(mayBill)) throw error;
+      call.log.warn(`orders were not looked at: ${error.message}`);
+    }
+  },
 };
+
+function giveBack(key: LastKey, { plugin, log, signal }: Call): Promise<void> {
+  const { clore, ledger, orders, claims, pollMs } = plugin;
+  return giveBackLeftOvers(key, {
+    clore,
+    ledger,
+    orders,
+    claims,
+    pollMs,
+    account: plugin.account(),
+    log,
+    signal,
+  });
+}
+
+function cannotGiveBack(left: readonly string[]): CloreError {
+  return new CloreError("clore.no-api-key", {
+    message: `${left.join(", ")} was rented with this key and may still bill, and no Clore.ai API key is configured to give it back`,
+    hint: "set CLORE_API_KEY, or run: pulumi config set --secret clore:apiKey <key>",
+  });
+}

@@ -2,10 +2,12 @@ import type { CloreApi, CreateOrderRequest } from "../clore/types.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { CloreError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import { creationFeeAfterMinutes, feesFor } from "../cost/fees.ts";
 import { formatUsd } from "../cost/price.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { RankedOffer } from "../market/rank.ts";
 import { type BringUpIo, bringUp, type LiveServer, type Wanted } from "./bring-up.ts";
+import { activePricePerDayUsd, refuseOverCap } from "./budget.ts";
 import type { Choice } from "./choose.ts";
 import { findOrder } from "./find.ts";
 import type { HostBook } from "./host-book.ts";
@@ -21,11 +23,12 @@ export interface AcquireIo extends BringUpIo {
   hosts: HostBook;
   /** Servers that this process is about to rent. */
   reserved: Set<number>;
+  /** The most that all live orders of the key may cost together, in USD per day. */
+  maxActivePricePerDayUsd?: number;
   clock?: Clock;
 }
 
 export interface AcquireRequest extends Wanted {
-  urn: string;
   keyFingerprint: string;
   publicKey: string;
   image: string;
@@ -33,12 +36,14 @@ export interface AcquireRequest extends Wanted {
   ports: CreateOrderRequest["ports"];
   /** The most to spend on it, in minutes. */
   acquireMinutes: number;
+  /** The most to spend on hosts that turn out bad, in USD; undefined: no limit but that of time. */
+  acquireCostUsd?: number;
 }
 
 /** So many hosts are tried at the most, within the limit of time. */
 const mostHosts = 25;
 /** An order can take 20 s to appear. */
-const appearMs = 60_000;
+const appearPolls = 60;
 /** What the service answers when this one offer cannot be had, and another may. */
 const thisOfferOnly = new Set([
   "clore.server-already-rented",
@@ -72,6 +77,8 @@ interface Attempt {
   serverId: number;
   failed: string;
   seconds: number;
+  /** What it has cost, in USD: rent and fees. */
+  costUsd: number;
 }
 
 /**
@@ -86,26 +93,30 @@ export async function acquire(choice: Choice, want: AcquireRequest, io: AcquireI
   const attempts: Attempt[] = [];
   for (const offer of choice.ranked) {
     if (attempts.length >= mostHosts || clock.now() - start > want.acquireMinutes * 60_000) break;
+    if (sumOf(attempts) >= (want.acquireCostUsd ?? Number.POSITIVE_INFINITY)) break;
     if (io.reserved.has(offer.serverId)) continue;
     const began = clock.now();
-    const failed = (reason: string) => {
+    const failed = (reason: string, wasRented: boolean) => {
+      const seconds = (clock.now() - began) / 1000;
       attempts.push({
         serverId: offer.serverId,
         failed: reason,
-        seconds: Math.round((clock.now() - began) / 1000),
+        seconds: Math.round(seconds),
+        costUsd: wasRented ? costOf(offer, seconds) : 0,
       });
       io.log.warn(`server ${offer.serverId}: ${reason}; trying the next offer`);
     };
     io.reserved.add(offer.serverId);
     try {
-      const record = await rent(offer, choice.because(offer), before, want, io);
+      const keepCap = await capOf(choice, io);
+      const record = await rent(offer, choice.because(offer), before, want, io, keepCap);
       if ("refused" in record) {
-        failed(record.refused);
+        failed(record.refused, false);
         continue;
       }
       const outcome = await tryHost(record, want, io);
       if ("live" in outcome) return outcome.live;
-      failed(outcome.failed);
+      failed(outcome.failed, true);
     } finally {
       io.reserved.delete(offer.serverId);
     }
@@ -120,7 +131,11 @@ export async function tryHost(
   io: AcquireIo,
 ): Promise<{ live: LiveServer } | { failed: string }> {
   try {
+    const wasCertain = record.certain;
     const live = await bringUp(record, want, io);
+    if (!wasCertain && record.orderId !== undefined) {
+      io.ledger.conclude(record.intentId, { outcome: "order", orderId: record.orderId, certain: true });
+    }
     io.hosts.succeeded(record.serverId);
     return { live };
   } catch (error) {
@@ -141,12 +156,41 @@ function isHostFault(error: unknown): error is CloreError {
   return error instanceof CloreError && /^(ssh|host|rental\.(boot|vanished|dearer))/.test(error.code);
 }
 
+/**
+ * The check of the spending cap. It is to be called right before the intent is written: what others of this process
+ * are about to rent stands in the ledger by then.
+ */
+async function capOf(choice: Choice, io: AcquireIo): Promise<(offer: RankedOffer) => void> {
+  const capUsd = io.maxActivePricePerDayUsd;
+  if (capUsd === undefined) return () => {};
+  const now = (io.clock ?? systemClock).now();
+  const { orders } = await io.orders.read({ notBefore: now - 5 * (io.pollMs ?? 1000), signal: io.signal });
+  const { account, ledger } = io;
+  const { usdPerUnit } = choice;
+  return (offer) => {
+    const active = activePricePerDayUsd({ orders, entries: ledger.entries(), account, usdPerUnit });
+    refuseOverCap(capUsd, active, offer.pricePerDayUsd);
+  };
+}
+
+/** Rent by the minute with the share that comes on top, and the creation fee where it was charged. */
+function costOf(offer: RankedOffer, seconds: number): number {
+  const { share, creationUsd } = feesFor(offer.market, offer.currency, undefined, undefined);
+  const rent = (offer.pricePerDayUsd * Math.ceil(seconds / 60)) / 1440;
+  return rent * (1 + share) + (seconds > creationFeeAfterMinutes * 60 ? creationUsd : 0);
+}
+
+function sumOf(attempts: readonly Attempt[]): number {
+  return attempts.reduce((sum, attempt) => sum + attempt.costUsd, 0);
+}
+
 async function rent(
   offer: RankedOffer,
   because: string,
   before: ReadonlySet<number>,
   want: AcquireRequest,
   io: AcquireIo,
+  keepCap: (offer: RankedOffer) => void,
 ): Promise<RentalRecord | { refused: string }> {
   const intent = {
     account: io.account,
@@ -157,9 +201,11 @@ async function rent(
     market: offer.market,
     currency: offer.currency,
     pricePerDay: offer.pricePerDay,
+    pricePerDayUsd: offer.pricePerDayUsd,
   };
   io.signal.throwIfAborted();
   io.log.status(`renting #${offer.serverId} at ${formatUsd(offer.pricePerDayUsd)}/day`);
+  keepCap(offer);
   const intentId = io.ledger.intend(intent);
   const record: RentalRecord = {
     intentId,
@@ -206,6 +252,11 @@ async function rent(
     if (io.signal.aborted) throw new UnfinishedRental(record, error);
     io.log.warn(`server ${offer.serverId}: ${error.code}, looking whether the order exists all the same`);
   }
+  try {
+    if (record.certain) io.ledger.conclude(intentId, { outcome: "accepted" });
+  } catch (error) {
+    throw new UnfinishedRental(record, error);
+  }
   return located(record, before, io);
 }
 
@@ -216,9 +267,10 @@ async function located(
   io: AcquireIo,
 ): Promise<RentalRecord | { refused: string }> {
   io.log.status(`looking for the order on #${record.serverId}`);
+  const limitMs = appearPolls * (io.pollMs ?? 1000);
   let order: Awaited<ReturnType<typeof findOrder>>;
   try {
-    order = await findOrder(record.serverId, before, { ...io, limitMs: appearMs });
+    order = await findOrder(record.serverId, before, { ...io, limitMs });
   } catch (error) {
     throw new UnfinishedRental(record, error);
   }
@@ -227,7 +279,7 @@ async function located(
       throw new UnfinishedRental(
         record,
         new CloreError("rental.order-unseen", {
-          message: `the service accepted the order and does not list it after ${appearMs / 1000} s`,
+          message: `the service accepted the order and does not list it after ${limitMs / 1000} s`,
           retry: "look-first",
         }),
       );
@@ -235,7 +287,8 @@ async function located(
     io.ledger.conclude(record.intentId, { outcome: "absent" });
     return { refused: "the answer to the order was unclear, and it did not appear" };
   }
-  io.ledger.conclude(record.intentId, { outcome: "order", orderId: order.orderId });
+  const { certain } = record;
+  io.ledger.conclude(record.intentId, { outcome: "order", orderId: order.orderId, certain });
   io.log.info(
     `rented #${record.serverId} as order ${order.orderId} at ${formatUsd(record.pricePerDayUsd)}/day; ${record.chosenBecause}`,
   );
@@ -244,12 +297,13 @@ async function located(
 
 function noHost(attempts: readonly Attempt[], seconds: number): CloreError {
   const table = attempts.map(
-    (a) => `  #${String(a.serverId).padEnd(8)} ${`${a.seconds} s`.padStart(6)}  ${a.failed}`,
+    (a) =>
+      `  #${String(a.serverId).padEnd(8)} ${`${a.seconds} s`.padStart(6)} ${formatUsd(a.costUsd).padStart(10)}  ${a.failed}`,
   );
   return new CloreError("rental.no-host", {
-    message: `no host became a working server: ${attempts.length} tried in ${Math.round(seconds)} s, all given back`,
+    message: `no host became a working server: ${attempts.length} tried in ${Math.round(seconds)} s for about ${formatUsd(sumOf(attempts))}, all given back`,
     seen: `\n${table.join("\n")}`,
-    hint: "widen the limits (countries, price, reliability), raise acquireMinutes, or try again later",
+    hint: "widen the limits (countries, price, reliability), raise acquireMinutes or maxAcquireCostUsd, or try again later",
     retry: "later",
   });
 }

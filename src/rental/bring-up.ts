@@ -9,10 +9,13 @@ import type { HostFacts } from "../host/types.ts";
 import { type Promised, verifyHost } from "../host/verify.ts";
 import type { SshPool } from "../ssh/pool.ts";
 import type { SshTarget } from "../ssh/types.ts";
+import { writeOwner } from "./owner.ts";
 import type { RentalRecord } from "./record.ts";
 
 /** What the server must turn out to be. */
 export interface Wanted {
+  /** The Pulumi resource: left on the host, so that no other takes the server for its own. */
+  urn: string;
   privateKey: string;
   promised: Promised;
   /** The most that the order itself may cost, in USD per day. */
@@ -66,6 +69,7 @@ export async function bringUp(record: RentalRecord, want: Wanted, io: BringUpIo)
   const facts = await readFacts(ssh, { signal: io.signal });
   const [problem] = verifyHost(want.promised, facts);
   if (problem) throw problem;
+  await writeOwner(ssh, want.urn, io.signal);
   return { record: { ...seen, certain: true }, order, target: { ...target, hostKey: ssh.hostKey }, facts };
 }
 

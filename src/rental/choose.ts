@@ -1,5 +1,6 @@
 import { gpuMatcher } from "../catalog/gpus.ts";
 import { loadCatalog } from "../catalog/load.ts";
+import type { SharedOrders } from "../clore/shared-orders.ts";
 import type { CloreApi, Order } from "../clore/types.ts";
 import type { Log } from "../core/log.ts";
 import type { HostMemory } from "../market/memory.ts";
@@ -7,9 +8,14 @@ import { noOfferError } from "../market/no-offer.ts";
 import { explain, type Job, type RankedOffer, rank } from "../market/rank.ts";
 import type { OfferRequest } from "../market/request.ts";
 import { funnelText, select } from "../market/select.ts";
+import { usdPerUnit } from "./rates.ts";
 
 export interface ChooseIo {
   clore: CloreApi;
+  /** Saves a call where another server of this program has just read them. */
+  orders?: SharedOrders;
+  /** Pause between two looks at the orders, in milliseconds. @default 1000 */
+  pollMs?: number;
   log: Log;
   signal: AbortSignal;
   /** Without a key nothing is known of wallets and orders: enough to look, not to rent. */
@@ -30,6 +36,8 @@ export interface Choice {
   because(offer: RankedOffer): string;
   /** The orders that there were when choosing: what appears later is new. */
   orders: readonly Order[];
+  /** What one unit of a currency is worth in USD, by this reading of the market. */
+  usdPerUnit(currency: string): number | undefined;
 }
 
 /**
@@ -41,7 +49,7 @@ export async function choose(request: OfferRequest, job: Job, io: ChooseIo): Pro
   const [market, wallets, orders] = await Promise.all([
     io.clore.marketplace(io.signal),
     io.hasKey ? io.clore.wallets(io.signal) : undefined,
-    io.hasKey ? io.clore.myOrders({}, io.signal) : [],
+    io.hasKey ? listing(io) : [],
   ]);
   if (market.skipped.length > 0) {
     io.log.debug(
@@ -63,6 +71,13 @@ export async function choose(request: OfferRequest, job: Job, io: ChooseIo): Pro
     ranked,
     funnel,
     orders,
+    usdPerUnit: (currency) => usdPerUnit(currency, market.servers),
     because: (offer) => explain(offer, ranked[ranked.indexOf(offer) + 1]),
   };
+}
+
+/** A listing that is a few looks old will do: what is rented meanwhile is refused by the service. */
+async function listing({ clore, orders, signal, now, pollMs }: ChooseIo): Promise<readonly Order[]> {
+  if (!orders) return clore.myOrders({}, signal);
+  return (await orders.read({ notBefore: now - 5 * (pollMs ?? 1000), signal })).orders;
 }

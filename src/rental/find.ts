@@ -12,19 +12,27 @@ export interface FindIo {
   pollMs?: number;
 }
 
+/** "Not there" needs so many listings that agree: one alone has been seen to lack rows. */
+const agreeingListings = 2;
+
 /**
  * The live order on a server, that was not there before. The service gives no id on create and has no labels:
  * server and time are all there is, and one server carries one order at a time.
- * @returns `undefined` when it did not appear within the limit: that is no proof that it never will
+ * @returns `undefined` when listings up to the limit agree that it is not there
+ * @throws CloreError `rental.unknown` when they could not be read: then nothing is known
  */
 export async function findOrder(
   serverId: number,
   before: ReadonlySet<number>,
   io: FindIo,
 ): Promise<Order | undefined> {
+  let listings = 0;
+  let trouble: CloreError | undefined;
   const look = async (): Promise<Look<Order>> => {
     try {
       const orders = await io.clore.myOrders({}, io.signal);
+      listings++;
+      trouble = undefined;
       const found = orders
         .filter((order) => order.serverId === serverId && !order.expired && !before.has(order.orderId))
         .toSorted((a, b) => b.createdAt.getTime() - a.createdAt.getTime())[0];
@@ -33,21 +41,30 @@ export async function findOrder(
         : { done: false, seen: `${orders.length} orders, none on ${serverId}` };
     } catch (error) {
       io.signal.throwIfAborted();
-      if (error instanceof CloreError && error.retry !== "no") return { done: false, seen: error.message };
-      throw error;
+      if (!(error instanceof CloreError) || error.retry === "no") throw error;
+      trouble = error;
+      return { done: false, seen: error.message };
     }
   };
   try {
     return await until(look, {
       what: `the order on server ${serverId}`,
-      deadlineMs: io.limitMs,
+      deadlineMs: Math.max(io.limitMs, (io.pollMs ?? 1000) * agreeingListings),
       everyMs: io.pollMs ?? 1000,
       signal: io.signal,
       clock: io.clock ?? systemClock,
       code: "rental.order-unseen",
     });
   } catch (error) {
-    if (error instanceof CloreError && error.code === "rental.order-unseen") return undefined;
-    throw error;
+    if (!(error instanceof CloreError) || error.code !== "rental.order-unseen") throw error;
+    // The last word must be a listing: before it the order may just not have appeared yet.
+    if (listings >= agreeingListings && trouble === undefined) return undefined;
+    throw new CloreError("rental.unknown", {
+      message: `whether there is an order on server ${serverId} cannot be told: the orders could not be read`,
+      seen: trouble?.message ?? error.seen,
+      hint: "run the same command again when Clore.ai answers; nothing is rented meanwhile",
+      retry: "look-first",
+      cause: trouble,
+    });
   }
 }

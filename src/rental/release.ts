@@ -22,6 +22,8 @@ export interface ReleaseIo {
 
 /** The most to wait until a cancelled order is confirmed gone, in milliseconds. */
 const confirmMs = 60_000;
+/** An order can take 20 s to appear. */
+const appearPolls = 25;
 /** A cancel that was acknowledged but shows no effect is repeated after so many looks. */
 const looksBeforeRepeat = 8;
 
@@ -38,7 +40,9 @@ export async function release(record: RentalRecord, reason: string, io: ReleaseI
     });
   }
   const orderId =
-    record.orderId ?? (await findOrder(record.serverId, new Set(), { ...io, limitMs: 25_000 }))?.orderId;
+    record.orderId ??
+    (await findOrder(record.serverId, new Set(), { ...io, limitMs: appearPolls * (io.pollMs ?? 1000) }))
+      ?.orderId;
   if (orderId === undefined) {
     io.ledger.conclude(record.intentId, { outcome: "absent" });
     return;
@@ -82,7 +86,7 @@ async function cancelAndConfirm(
     const seen = await presence(io.clore, orderId, io.signal).catch((error: unknown) => {
       io.signal.throwIfAborted();
       if (!(error instanceof CloreError)) throw error;
-      return { is: "unknown", seen: `${error.code}: ${error.message}` } as const;
+      return { is: "unread", seen: `${error.code}: ${error.message}` } as const;
     });
     if (seen.is === "ended") return { done: true, value: undefined };
     if (seen.is === "unknown" && seen.seen.includes("empty")) {
@@ -92,7 +96,7 @@ async function cancelAndConfirm(
       if (emptyReads >= 2 && (over || acknowledged >= 2)) return { done: true, value: undefined };
       if (emptyReads === 2) await cancel();
     }
-    return { done: false, seen: seen.is === "unknown" ? `${seen.seen}; ${trouble}` : trouble };
+    return { done: false, seen: seen.is === "live" ? trouble : `${seen.seen}; ${trouble}` };
   };
   try {
     await until(look, {

@@ -88,13 +88,15 @@ export interface RentedServerArgs extends CommonArgs {
   /** Container port → protocol; at most one `http`. 22/tcp is always there. Replaces. @example { "8080": "http" } */
   ports?: pulumi.Input<Record<string, pulumi.Input<"tcp" | "http">>>;
   /**
-   * For how long: "90m", "8h", "3d", or "none". Used to rank offers and to warn; `clore guard` enforces it.
-   * Never replaces: it can be made longer and shorter.
-   * @default "none"
+   * For how long, from the order on: "90m", "8h", "3d", or "none". Used to rank offers; `clore guard` enforces it.
+   * Never replaces: it can be made longer and shorter. It must be said here or for the whole stack.
+   * @default the config value `clore:lease` (`pulumi config set clore:lease 8h`)
    */
   lease?: pulumi.Input<string>;
   /** The most to spend on finding a host that works, in minutes. @default 30 */
   acquireMinutes?: pulumi.Input<number>;
+  /** The most to spend on hosts that turn out bad, in USD, rent and fees. @default no limit but acquireMinutes */
+  maxAcquireCostUsd?: pulumi.Input<number>;
   /** The most to wait for one host until SSH answers, in minutes, before the next is tried. @default 8 */
   bootMinutes?: pulumi.Input<number>;
 }

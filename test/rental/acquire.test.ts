@@ -180,14 +180,16 @@ describe("when no host works", () => {
       (failed) => failed,
     );
     expect(error).toMatchObject({ code: "rental.no-host", retry: "later" });
-    expect(error.message).toMatch(/^no host became a working server: 4 tried in \d+ s, all given back$/);
+    expect(error.message).toMatch(
+      /^no host became a working server: 4 tried in \d+ s for about 0\.\d+ USD, all given back$/,
+    );
     const table =
       error.seen
         ?.trim()
         .split("\n")
         .map((line) => line.trim()) ?? [];
     expect(table).toHaveLength(4);
-    expect(table[0]).toMatch(/^#101 +\d+ s +clore\.server-already-rented: /);
+    expect(table[0]).toMatch(/^#101 +\d+ s +0\.00 USD +clore\.server-already-rented: /);
     for (const [i, line] of table.slice(1).entries())
       expect(line).toMatch(new RegExp(`^#10${i + 2} .*host\\.wrong-gpu: `));
     expect(renting.emulator.active()).toEqual([]);

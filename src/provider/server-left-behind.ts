@@ -1,0 +1,32 @@
+import { type AcquireIo, type AcquireRequest, tryHost } from "../rental/acquire.ts";
+import { leftBehind } from "../rental/adopt.ts";
+import type { LiveServer } from "../rental/bring-up.ts";
+import { release } from "../rental/release.ts";
+import type { Call } from "./handler.ts";
+
+/**
+ * Goes on with what an interrupted run has left for this resource, instead of renting anew. Only one is needed: what
+ * is left beside it is given back.
+ */
+export async function adoptLeftBehind(
+  id: string,
+  request: AcquireRequest,
+  io: AcquireIo,
+  call: Call,
+): Promise<LiveServer | undefined> {
+  let live: LiveServer | undefined;
+  const { claims } = call.plugin;
+  for (const record of await leftBehind({ ...request, resourceId: id }, { ...io, claims })) {
+    if (live) {
+      await release(record, "a second order for the same server", io);
+      continue;
+    }
+    const outcome = await tryHost(record, request, io);
+    if ("live" in outcome) live = outcome.live;
+    else
+      call.log.warn(
+        `order ${record.orderId} on server ${record.serverId}: ${outcome.failed}; it was given back`,
+      );
+  }
+  return live;
+}
