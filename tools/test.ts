@@ -9,6 +9,7 @@ import { createVitest, type Vitest } from "vitest/node";
 import { CloreError, describeError } from "../src/core/errors.ts";
 import { bundleProxy } from "./bundle.ts";
 import { lacks, parts } from "./setup/machine.ts";
+import { ensureOllama } from "./setup/ollama.ts";
 import { terminalLog } from "./setup/progress.mjs";
 import { ensurePulumi } from "./setup/pulumi.ts";
 import { exitCode, type Outcome, summary } from "./test-summary.ts";
@@ -43,13 +44,15 @@ async function main(filters: readonly string[]): Promise<number> {
 
 async function setUp(): Promise<void> {
   const log = terminalLog();
-  try {
-    const pulumi = await ensurePulumi({ log });
-    process.env.PATH = `${pulumi.dir}${delimiter}${process.env.PATH}`;
-  } catch (error) {
-    // The tests that need it are skipped, with this as the reason; in a pipeline that would hide too much.
-    if (ci || !(error instanceof CloreError)) throw error;
-    log.warn(describeError(error));
+  for (const ensure of [ensurePulumi, ensureOllama]) {
+    try {
+      const { dir } = await ensure({ log });
+      process.env.PATH = `${dir}${delimiter}${process.env.PATH}`;
+    } catch (error) {
+      // The tests that need it are skipped, with this as the reason; in a pipeline that would hide too much.
+      if (ci || !(error instanceof CloreError)) throw error;
+      log.warn(describeError(error));
+    }
   }
   await bundleProxy();
   log.clear();

@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { which } from "./tool.ts";
+import { join } from "node:path";
+import { ollamaVersion } from "./ollama.ts";
+import { cacheFolder, which } from "./tool.ts";
 
 /** What some tests need and not every machine has. */
 export const parts = [
@@ -25,6 +27,10 @@ export function lacks(part: Part): string | undefined {
       return whyNoDocker();
     case "chromium":
       return which("chromium") || which("google-chrome") ? undefined : "no chromium on the PATH";
+    case "ollama":
+      return which(part) || existsSync(join(cacheFolder(), part, ollamaVersion, "bin", part))
+        ? undefined
+        : "no ollama on the PATH or in the cache";
     default:
       // Daemons lie in sbin, which is not on everybody's PATH.
       return which(part) || existsSync(`/usr/sbin/${part}`) ? undefined : `no ${part} on the PATH`;

@@ -1,0 +1,87 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { describePull, PullProgress, type PullState } from "../../../src/host/ollama/progress.ts";
+import { judgeLine } from "../../../src/host/ollama/pull.ts";
+
+const event = (digest: string, completed: number, total: number) => ({
+  status: "pulling",
+  digest,
+  total,
+  completed,
+});
+
+test("tells percentage, speed and time left", () => {
+  const progress = new PullProgress(3.3e9);
+  progress.add(event("a", 0, 3.3e9), 0);
+  progress.add(event("a", 330e6, 3.3e9), 10_000);
+  expect(describePull("gemma3:4b", progress.state())).toBe(
+    "gemma3:4b: 10 % of 3.3 GB, 33.0 MB/s, 2 min left",
+  );
+});
+
+test("what was there before counts as done and not as speed", () => {
+  const progress = new PullProgress(undefined);
+  progress.add(event("a", 800e6, 1e9), 0);
+  progress.add(event("a", 810e6, 1e9), 10_000);
+  expect(progress.state()).toEqual({
+    doneBytes: 810e6,
+    totalBytes: 1e9,
+    loadedBytes: 10e6,
+    bytesPerSecond: 1e6,
+    secondsLeft: 190,
+  });
+});
+
+test("the speed is that of the last seconds", () => {
+  const progress = new PullProgress(1e9);
+  for (let second = 0; second <= 60; second++) {
+    progress.add(event("a", second < 30 ? 0 : (second - 30) * 1e6, 1e9), second * 1000);
+  }
+  expect(progress.state().bytesPerSecond).toBeCloseTo(1e6, -4);
+});
+
+test("property: never more than 100 %, never less than before, whatever the parts", () => {
+  const step = fc.record({ part: fc.constantFrom("a", "b", "c"), more: fc.nat(1000), pause: fc.nat(5000) });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 50 }), (steps) => {
+      const progress = new PullProgress(3000);
+      const done = { a: 0, b: 0, c: 0 };
+      let at = 0;
+      let before = 0;
+      for (const { part, more, pause } of steps) {
+        const key = part as keyof typeof done;
+        done[key] = Math.min(1000, done[key] + more);
+        at += pause;
+        progress.add(event(part, done[key], 1000), at);
+        const state = progress.state();
+        expect(state.doneBytes).toBeGreaterThanOrEqual(before);
+        expect(state.doneBytes).toBeLessThanOrEqual(state.totalBytes);
+        before = state.doneBytes;
+      }
+    }),
+  );
+});
+
+const state = (secondsLeft: number | undefined): PullState => ({
+  doneBytes: 1e9,
+  totalBytes: 3e9,
+  loadedBytes: 1e9,
+  bytesPerSecond: secondsLeft && 2e9 / secondsLeft,
+  secondsLeft,
+});
+test.each([
+  { name: "fast enough", left: 60, watchedMs: 40_000, leftMs: 100_000, slow: false },
+  { name: "too slow", left: 200, watchedMs: 40_000, leftMs: 100_000, slow: true },
+  {
+    name: "too slow, but watched for too short a time",
+    left: 200,
+    watchedMs: 10_000,
+    leftMs: 100_000,
+    slow: false,
+  },
+  { name: "no speed known yet", left: undefined, watchedMs: 40_000, leftMs: 100_000, slow: false },
+  { name: "past the limit", left: undefined, watchedMs: 5_000, leftMs: 0, slow: true },
+])("a line that is $name", ({ left, watchedMs, leftMs, slow }) => {
+  const error = judgeLine({ tag: "gemma3:4b" }, state(left), { watchedMs, leftMs, judgeAfterMs: 30_000 });
+  expect(error?.code).toBe(slow ? "model.too-slow-line" : undefined);
+});
