@@ -12,6 +12,7 @@ import type { Variant } from "./machines/image.ts";
 import { noMachines } from "./machines/none.ts";
 import { removeOrphans } from "./machines/orphans.ts";
 import { sandboxMachines } from "./machines/sandbox.ts";
+import type { MachineKind } from "./machines/types.ts";
 import { generateMarket } from "./market/generate.ts";
 import { type Coin, type Row, type RowOverride, usdPerCoin } from "./market/rows.ts";
 import { OrderBook } from "./orders/book.ts";
@@ -25,8 +26,8 @@ export interface EmulatorOptions {
   port?: number;
   /** @default 32 random characters */
   apiKey?: string;
-  /** What stands behind an order. @default "sandbox" */
-  machines?: "sandbox" | "docker" | "none";
+  /** What stands behind an order; several emulators may share machines of one's own. @default "sandbox" */
+  machines?: MachineKind["name"] | MachineKind;
   /** For docker: which kind of host, for all orders or by the order's image. @default "plain" (unprivileged, as on Clore.ai) */
   variant?: Variant | ((image: string) => Variant);
   /** The same seed gives the same market and the same delays. @default 1 */
@@ -208,6 +209,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
 }
 
 async function machineKind(options: EmulatorOptions, folder: string, progress: (message: string) => void) {
+  if (typeof options.machines === "object") return options.machines;
   if (options.machines === "none") return noMachines;
   if (options.machines !== "docker") return sandboxMachines(folder);
   return dockerMachines({ variant: options.variant ?? "plain", onProgress: progress });

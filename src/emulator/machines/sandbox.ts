@@ -7,6 +7,8 @@ import { SandboxSsh } from "./sandboxssh.ts";
 import { linkTools } from "./tools.ts";
 import type { Address, Gpu, Machine, MachineKind, MachineSpec } from "./types.ts";
 
+type OnCommand = (spec: MachineSpec, command: string | undefined) => void;
+
 /** How long a restarting machine stays away, in milliseconds. */
 const rebootMs = 1500;
 
@@ -14,8 +16,9 @@ const rebootMs = 1500;
  * Machines without root and without Docker: an SSH server in this process, a shell in a temporary folder.
  * They share the network with the laptop (two machines cannot both use one port), and writing outside their folder
  * is up to the user's rights, so only software that is trusted should run there.
+ * @param onCommand is told of every command that comes over SSH, before it is started
  */
-export function sandboxMachines(folder: string): MachineKind {
+export function sandboxMachines(folder: string, onCommand?: OnCommand): MachineKind {
   let tools: Promise<string> | undefined;
   return {
     name: "sandbox",
@@ -26,7 +29,12 @@ export function sandboxMachines(folder: string): MachineKind {
         await linkTools(path, `${dirname(process.execPath)}:${process.env.PATH ?? ""}:${system}`);
         return path;
       })();
-      const machine = new Sandbox(await mkdtemp(join(folder, `machine-${spec.orderId}-`)), await tools, spec);
+      const machine = new Sandbox(
+        await mkdtemp(join(folder, `machine-${spec.orderId}-`)),
+        await tools,
+        spec,
+        onCommand,
+      );
       await machine.boot();
       return machine;
     },
@@ -46,7 +54,7 @@ class Sandbox implements Machine {
   #up = false;
   #ended = false;
 
-  constructor(folder: string, tools: string, spec: MachineSpec) {
+  constructor(folder: string, tools: string, spec: MachineSpec, onCommand?: OnCommand) {
     this.id = folder;
     this.#spec = spec;
     const home = join(folder, "home");
@@ -66,6 +74,7 @@ class Sandbox implements Machine {
       password: spec.sshPassword,
       socketFolder: folder,
       run: (command) => {
+        onCommand?.(spec, command);
         const child = spawn("/bin/sh", command === undefined ? [] : ["-c", command], {
           cwd: home,
           env: this.#env,
