@@ -169,6 +169,9 @@ function catalogTags(): string[] {
   return loadCatalog().models.flatMap(({ tag, runtime }) => (runtime === "ollama" ? [tag] : []));
 }
 
+/** Threads that wait for each other on a busy machine make so small a model a hundred times slower. */
+const parameters = JSON.stringify({ num_thread: 1 });
+
 /** The text that Ollama itself would write: same order of keys, so same digest. */
 function manifest(tag: string, revision: number, model: Buffer, blobs: Map<string, Buffer>): string {
   const [family, size = ""] = tag.split(":");
@@ -195,7 +198,7 @@ function manifest(tag: string, revision: number, model: Buffer, blobs: Map<strin
       ...layer("config", config),
       mediaType: "application/vnd.docker.container.image.v1+json",
     },
-    layers: [layer("model", model)],
+    layers: [layer("model", model), layer("params", Buffer.from(parameters))],
   });
 }
 
