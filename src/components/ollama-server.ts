@@ -99,10 +99,8 @@ export class OllamaServer extends pulumi.ComponentResource {
       this.server = args.server;
     } else {
       const room = checked(() => roomOf(tags, args));
-      void pulumi.log.info(
-        `${tags.join(", ")}: ${room.gpu} with ${room.minVramGb} GB, ${room.because}`,
-        this,
-      );
+      if (args.gpu === undefined)
+        void pulumi.log.info(`${tags.join(", ")}: ${room.gpu} (${room.minVramGb} GB), ${room.because}`, this);
       this.sshKey = new SshKey(`${name}-ssh`, {}, { parent: this });
       this.server = new Server(
         `${name}-server`,
@@ -155,11 +153,12 @@ export class OllamaServer extends pulumi.ComponentResource {
         name: "ollama",
         mode,
         process: { command: ["ollama", "serve"] },
-        container: {
+        container: this.server.facts.apply((facts) => ({
           image,
           volumes: [{ source: "pulumi-clore-ollama", target: "/root/.ollama" }],
-          ...(args.gpu === undefined && args.server ? {} : { gpus: "all" as const }),
-        },
+          // Docker refuses `--gpus all` where there is none.
+          ...(facts.gpus.length > 0 ? { gpus: "all" as const } : {}),
+        })),
         env: {
           // Inside a container, whose port is published on the host's loopback only. A process always gets loopback.
           OLLAMA_HOST: `0.0.0.0:${port}`,

@@ -69,18 +69,22 @@ export const serviceInputs = z.strictObject({
 });
 export type ServiceInputs = z.infer<typeof serviceInputs>;
 
-export function serviceRules(inputs: Partial<ServiceInputs>): InputProblem[] {
+export function serviceRules(
+  inputs: Partial<ServiceInputs>,
+  unknown: readonly string[] = [],
+): InputProblem[] {
   const problems: InputProblem[] = [];
-  if (!inputs.process && !inputs.container) {
+  const lacks = (way: "process" | "container") => !inputs[way] && !unknown.includes(way);
+  if (lacks("process") && lacks("container")) {
     problems.push({ path: "process", problem: "give a process, a container, or both" });
   }
   if (inputs.container && (inputs.container.image === undefined) === (inputs.container.build === undefined)) {
     problems.push({ path: "container", problem: "should have either image or build" });
   }
-  if (inputs.mode === "native" && !inputs.process) {
+  if (inputs.mode === "native" && lacks("process")) {
     problems.push({ path: "mode", problem: "native needs a process" });
   }
-  if (inputs.mode === "docker" && !inputs.container) {
+  if (inputs.mode === "docker" && lacks("container")) {
     problems.push({ path: "mode", problem: "docker needs a container" });
   }
   for (const [i, file] of (inputs.files ?? []).entries()) {
