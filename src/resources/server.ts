@@ -144,6 +144,8 @@ export class Server extends pulumi.CustomResource {
   declare readonly leaseEndsAt: pulumi.Output<string | undefined>;
   /** What Services and HealthChecks log in with. A secret. */
   declare readonly connection: pulumi.Output<Connection>;
+  /** Whether it is given back with the stack: what runs on it then goes with it. */
+  readonly isRented: boolean;
 
   constructor(name: string, args: ServerArgs, opts?: pulumi.CustomResourceOptions) {
     const { sshKey, ...rest } = args;
@@ -169,6 +171,7 @@ export class Server extends pulumi.CustomResource {
       props,
       pulumi.mergeOptions({ additionalSecretOutputs: ["connection"] }, opts),
     );
+    this.isRented = !("address" in args) || args.address === undefined;
   }
 
   /** The shell command that opens a session on the server; the private key must be in the given file. */

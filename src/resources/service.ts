@@ -56,7 +56,7 @@ export interface ServiceHealth {
 }
 
 export interface ServiceArgs {
-  /** Where it runs. The service goes with the server: destroying that is enough. */
+  /** Where it runs. On a rented server it goes with the server; on an existing host it is removed by itself. */
   server: Server | { connection: pulumi.Input<Connection> };
   /** Name on the server: lower-case letters, digits and dashes, at most 40. Replaces. @default the resource's name */
   name?: pulumi.Input<string>;
@@ -114,10 +114,11 @@ export class Service extends pulumi.CustomResource {
   }
 }
 
-/** What lives on a server is gone with it: no SSH to a machine that is being given back. */
+/** What lives on a rented server is gone with it: no SSH to a machine that is being given back. */
 export function onServer(
-  server: pulumi.Resource | { connection: unknown } | undefined,
+  server: Server | { connection: unknown } | undefined,
   opts: pulumi.CustomResourceOptions = {},
 ): pulumi.CustomResourceOptions {
-  return pulumi.Resource.isInstance(server) ? pulumi.mergeOptions({ deletedWith: server }, opts) : opts;
+  const goesWith = pulumi.Resource.isInstance(server) && (server as Server).isRented;
+  return goesWith ? pulumi.mergeOptions({ deletedWith: server as Server }, opts) : opts;
 }

@@ -99,7 +99,7 @@ export async function liveThrough(
     /(service|container) gemini-proxy ended at its start with exit code 1; the (version|one) before it runs again/,
   );
   expect(broken.output).toContain("it does not work");
-  expect(await chat(first)).toContain("gemini-3-1-flash");
+  await expect.poll(() => chat(first), { timeout: 10_000 }).toContain("gemini-3-1-flash");
 
   stack.changeBundle((text) => `${text}\n// mended\n`);
   expectOk(await timed("up, mended", stack.up()));

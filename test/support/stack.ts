@@ -151,8 +151,9 @@ export class Stack implements AsyncDisposable {
 
   /** Removes the folder. Takes down what is left first, so that a failed test leaves nothing either. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.destroy();
+    const ran = await this.destroy();
     rmSync(this.#folder, { recursive: true, force: true });
+    if (ran.exitCode !== 0) throw new Error(`the stack could not be taken down:\n${ran.output}`);
   }
 
   async #must(args: string[]): Promise<string> {
