@@ -18,6 +18,7 @@ import { findOrder } from "../rental/find.ts";
 import { presence } from "../rental/orders.ts";
 import type { RentalRecord } from "../rental/record.ts";
 import { release } from "../rental/release.ts";
+import { moveBid, takeBack } from "../rental/spot.ts";
 import { fingerprintOf, publicKeyOf } from "../ssh/keypair.ts";
 import type { SshTarget } from "../ssh/types.ts";
 import type { Call, Handler } from "./handler.ts";
@@ -90,6 +91,12 @@ export const server: Handler<ServerInputs, ServerState> = {
       if (known.rental) call.plugin.ledger.conclude(known.rental.intentId, { outcome: "ended" });
       return undefined;
     }
+    if (seen.order.market === "spot" && !seen.order.containerUp && known.connection) {
+      call.log.warn(
+        `order ${orderId} was outbid: the next up bids again within maxPricePerDay, or rents another`,
+      );
+      return { inputs, state: { ...known, reachable: false } };
+    }
     return { inputs, state: await lookAgain(known, call) };
   },
 
@@ -122,7 +129,7 @@ async function ensure(
   const { claims } = call.plugin;
   try {
     if (known?.rental) {
-      const record = await stillThere(known.rental, io);
+      const record = await stillThere(known.rental, want, known.connection !== undefined, io);
       const outcome = record && (await tryHost(record, request, io));
       if (outcome && "live" in outcome) return handedOver(outcome.live);
       call.log.warn(
@@ -169,8 +176,16 @@ function keepCapInPreview(choice: Choice, pricePerDayUsd: number, call: Call): v
   planned.set(call.urn, pricePerDayUsd);
 }
 
-/** The record with what a look at the orders adds; undefined when the order is gone or never was. */
-async function stillThere(record: RentalRecord, io: AcquireIo): Promise<RentalRecord | undefined> {
+/**
+ * The record with what a look at the orders adds, and with the bid that is wanted now; undefined when the order is
+ * gone, never was, or was outbid beyond the cap.
+ */
+async function stillThere(
+  record: RentalRecord,
+  want: ServerInputs,
+  wasUp: boolean,
+  io: AcquireIo,
+): Promise<RentalRecord | undefined> {
   if (record.orderId === undefined) {
     const order = await findOrder(record.serverId, new Set(), { ...io, limitMs: 25 * (io.pollMs ?? 1000) });
     return order && { ...record, orderId: order.orderId, createdAt: order.createdAt.toISOString() };
@@ -182,9 +197,19 @@ async function stillThere(record: RentalRecord, io: AcquireIo): Promise<RentalRe
       new CloreError("rental.unknown", { message: seen.seen, retry: "later" }),
     );
   }
-  if (seen.is === "live") return record;
-  io.ledger.conclude(record.intentId, { outcome: "ended" });
-  return undefined;
+  if (seen.is === "ended") {
+    io.ledger.conclude(record.intentId, { outcome: "ended" });
+    return undefined;
+  }
+  if (record.market !== "spot") return record;
+  const live = { ...record, orderId: record.orderId };
+  if (wasUp && !seen.order.containerUp) {
+    const raised = await takeBack(live, want.maxPricePerDay, io);
+    if (!raised) await release(record, "outbid", io);
+    return raised;
+  }
+  if (want.bidPricePerDay === undefined) return record;
+  return moveBid(live, (want.bidPricePerDay / record.pricePerDayUsd) * record.pricePerDay, io);
 }
 
 function chooseFor(inputs: Partial<ServerInputs>, call: Call) {
@@ -233,6 +258,7 @@ function acquireRequest(want: ServerInputs, call: Call, known: ServerState | und
     image: want.image ?? defaultImage,
     autosshEntrypoint: want.autosshEntrypoint ?? false,
     ports: { 22: "tcp", ...ports },
+    bidPricePerDayUsd: want.bidPricePerDay,
     acquireMinutes: want.acquireMinutes ?? 30,
     acquireCostUsd: want.maxAcquireCostUsd,
     bootMinutes: want.bootMinutes ?? 8,

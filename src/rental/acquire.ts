@@ -13,6 +13,7 @@ import { findOrder } from "./find.ts";
 import type { HostBook } from "./host-book.ts";
 import type { RentalRecord } from "./record.ts";
 import { release } from "./release.ts";
+import { bidFor } from "./spot.ts";
 
 export interface AcquireIo extends BringUpIo {
   clore: CloreApi;
@@ -34,6 +35,8 @@ export interface AcquireRequest extends Wanted {
   image: string;
   autosshEntrypoint: boolean;
   ports: CreateOrderRequest["ports"];
+  /** The user's own bid on the spot market, in USD per day; undefined: the lowest that wins. */
+  bidPricePerDayUsd?: number;
   /** The most to spend on it, in minutes. */
   acquireMinutes: number;
   /** The most to spend on hosts that turn out bad, in USD; undefined: no limit but that of time. */
@@ -185,13 +188,15 @@ function sumOf(attempts: readonly Attempt[]): number {
 }
 
 async function rent(
-  offer: RankedOffer,
+  listed: RankedOffer,
   because: string,
   before: ReadonlySet<number>,
   want: AcquireRequest,
   io: AcquireIo,
   keepCap: (offer: RankedOffer) => void,
 ): Promise<RentalRecord | { refused: string }> {
+  const offer = await withBid(listed, want, io);
+  if (typeof offer === "string") return { refused: offer };
   const intent = {
     account: io.account,
     urn: want.urn,
@@ -258,6 +263,19 @@ async function rent(
     throw new UnfinishedRental(record, error);
   }
   return located(record, before, io);
+}
+
+/** On the spot market what is paid is what is bid; other bids may stand above the listed price. */
+async function withBid(
+  offer: RankedOffer,
+  want: AcquireRequest,
+  io: AcquireIo,
+): Promise<RankedOffer | string> {
+  if (offer.market !== "spot") return offer;
+  const limits = { bidPerDayUsd: want.bidPricePerDayUsd, maxPricePerDayUsd: want.maxPricePerDayUsd };
+  const bid = await bidFor(offer, limits, io);
+  if (typeof bid === "string") return bid;
+  return { ...offer, pricePerDay: bid, pricePerDayUsd: (bid / offer.pricePerDay) * offer.pricePerDayUsd };
 }
 
 /** Finds the order that a create has made, or has perhaps made. */
