@@ -156,6 +156,8 @@ async function ensure(
 
   function handedOver(live: LiveServer): ServerState {
     claims.handOver(live.record);
+    const { serverId, pricePerDayUsd } = live.record;
+    call.log.status(`ready: #${serverId} at ${formatUsd(pricePerDayUsd)}/day, ${live.facts.os.prettyName}`);
     return rentedState(live, want, offered);
   }
 }
