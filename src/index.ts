@@ -1,3 +1,5 @@
+import "./resources/quiet-debug.ts";
+
 export { GeminiProxy, type GeminiProxyArgs } from "./components/gemini-proxy.ts";
 export { OllamaServer, type OllamaServerArgs } from "./components/ollama-server.ts";
 export { ApiKey, type ApiKeyArgs } from "./resources/api-key.ts";
