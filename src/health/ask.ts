@@ -26,6 +26,8 @@ export type Answer =
 
 /** A body past this is cut: a stranger's endpoint must not fill our memory. */
 const mostBodyBytes = 1024 * 1024;
+/** What is kept of a right answer: it goes into the state and onto the terminal. */
+const mostAnswerCharacters = 4000;
 
 /** Asks once. A wrong answer, or none, is a value and no error; only an abort throws. */
 export async function askOnce(question: HealthQuestion, options: AskOptions): Promise<Answer> {
@@ -58,7 +60,7 @@ export function judge(
   if (expect.withinMs !== undefined && latencyMs > expect.withinMs) {
     return { ok: false, seen: `answered in ${latencyMs} ms, more than ${expect.withinMs} ms` };
   }
-  return { ok: true, status, latencyMs, answer: text };
+  return { ok: true, status, latencyMs, answer: printable(text.slice(0, mostAnswerCharacters)) };
 }
 
 /** The non-empty string at `data[0].id` of a JSON text. */

@@ -3,6 +3,7 @@ import { askOnce, type HealthQuestion } from "../health/ask.ts";
 import { waitHealthy } from "../health/wait.ts";
 import { type ConnectionInputs, connectionSchema, sameMachine } from "./connection.ts";
 import { type Call, type Handler, inputChanges } from "./handler.ts";
+import { withoutSecrets } from "./redact.ts";
 import { stable } from "./rpc/values.ts";
 
 const inputs = z.strictObject({
@@ -58,8 +59,8 @@ export const healthCheck: Handler<Inputs, State> = {
   async read(id, known, recorded, call) {
     if (!known || !recorded) return undefined;
     const seen = await askOnce(question(recorded), { ...io(recorded, call), timeoutMs: 15_000 });
-    if (!seen.ok) call.log.warn(`no right answer now: ${seen.seen}`);
-    return { id, inputs: recorded, state: seen.ok ? stateOf(seen) : { ...known, healthy: false } };
+    if (!seen.ok) call.log.warn(`no right answer now: ${withoutSecrets(seen.seen, recorded)}`);
+    return { id, inputs: recorded, state: seen.ok ? stateOf(seen, recorded) : { ...known, healthy: false } };
   },
   async remove() {},
 };
@@ -76,15 +77,19 @@ async function ensure(want: Inputs, call: Call): Promise<State> {
     ...io(want, call),
     deadlineMs: want.timeoutSeconds * 1000,
     onLook: (seen, waitedMs) =>
-      call.log.status(`asking ${new URL(want.url).pathname}: ${seen} (${Math.round(waitedMs / 1000)} s)`),
+      call.log.status(
+        `asking ${new URL(want.url).pathname}: ${withoutSecrets(seen, want)} (${Math.round(waitedMs / 1000)} s)`,
+      ),
   });
   call.log.status(`answered ${answer.status} in ${answer.latencyMs} ms`);
-  return stateOf(answer);
+  return stateOf(answer, want);
 }
 
-function stateOf(answer: { status: number; latencyMs: number; answer: string }): State {
-  const { status, latencyMs } = answer;
-  return { status, latencyMs, answer: answer.answer, checkedAt: new Date().toISOString(), healthy: true };
+function stateOf(seen: { status: number; latencyMs: number; answer: string }, asked: Inputs): State {
+  const { status, latencyMs } = seen;
+  // An endpoint can echo the key that it was asked with, and this is no secret output.
+  const answer = withoutSecrets(seen.answer, asked);
+  return { status, latencyMs, answer, checkedAt: new Date().toISOString(), healthy: true };
 }
 
 function question(want: Inputs): HealthQuestion {

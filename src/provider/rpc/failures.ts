@@ -1,5 +1,6 @@
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { describeError } from "../../core/errors.ts";
+import { withoutSecrets } from "../redact.ts";
 import { anyProto, providerProto, statusProto } from "./proto.ts";
 import { marshal, type Properties } from "./values.ts";
 
@@ -18,27 +19,28 @@ export class InitFailure extends Error {
   }
 }
 
-/** The error as gRPC sends it. An InitFailure carries what was made in its status details. */
+/** The error as gRPC sends it, without the secrets among the inputs. An InitFailure carries what was made in its status details. */
 export function toServiceError(
   error: unknown,
   inputs: Properties,
   secrets: ReadonlySet<string>,
 ): Partial<ServiceError> {
   if (!(error instanceof InitFailure)) {
-    return { code: status.UNKNOWN, details: describeError(error) };
+    return { code: status.UNKNOWN, details: withoutSecrets(describeError(error), inputs) };
   }
+  const reason = withoutSecrets(error.message, inputs);
   const detail = new providerProto.ErrorResourceInitFailed();
   detail.setId(error.id);
   detail.setProperties(marshal(error.state, secrets));
   detail.setInputs(marshal(inputs, secrets));
-  detail.setReasonsList([error.message]);
+  detail.setReasonsList([reason]);
   const any = new anyProto.Any();
   any.pack(detail.serializeBinary(), "pulumirpc.ErrorResourceInitFailed");
   const message = new statusProto.Status();
   message.setCode(status.UNKNOWN);
-  message.setMessage(error.message);
+  message.setMessage(reason);
   message.addDetails(any);
   const metadata = new Metadata();
   metadata.set("grpc-status-details-bin", Buffer.from(message.serializeBinary()));
-  return { code: status.UNKNOWN, details: error.message, metadata };
+  return { code: status.UNKNOWN, details: reason, metadata };
 }
