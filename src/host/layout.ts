@@ -12,3 +12,11 @@ export const HOST_FOLDER = ".pulumi-clore";
 export async function removeAll(ssh: SshConnection, options: { signal?: AbortSignal } = {}): Promise<void> {
   await runServiceScript(ssh, ["remove_all"], { timeoutMs: 900_000, signal: options.signal });
 }
+
+/**
+ * Removes what services share (runtimes, models, the folder itself) from a host that is not ours, unless a service is
+ * left there: it may be another stack's. Done twice, it is success twice.
+ */
+export async function leaveHost(ssh: SshConnection, options: { signal?: AbortSignal } = {}): Promise<void> {
+  await runServiceScript(ssh, ["leave"], { timeoutMs: 120_000, signal: options.signal });
+}

@@ -3,6 +3,7 @@ import { CloreError } from "../core/errors.ts";
 import { formatSeconds } from "../cost/duration.ts";
 import { formatUsd, perHour } from "../cost/price.ts";
 import { readFacts } from "../host/facts.ts";
+import { HOST_FOLDER, leaveHost } from "../host/layout.ts";
 import type { Offer } from "../market/offers.ts";
 import {
   type AcquireIo,
@@ -101,7 +102,8 @@ export const server: Handler<ServerInputs, ServerState> = {
   },
 
   async remove(id, known, call) {
-    if (known.kind === "existing" || !known.rental) return;
+    if (known.kind === "existing") return letGo(known, call);
+    if (!known.rental) return;
     if (known.orderId !== undefined && call.plugin.claims.hasPassedOn(known.orderId, id)) {
       call.log.info(`order ${known.orderId} goes on: the new resource has taken it over`);
       return;
@@ -288,6 +290,19 @@ async function reachExisting(want: ServerInputs, address: string, call: Call): P
   await using ssh = await call.plugin.ssh.acquire(target, { deadlineMs: 60_000, signal: call.signal });
   const facts = await readFacts(ssh, { signal: call.signal });
   return existingState({ ...target, hostKey: ssh.hostKey }, facts);
+}
+
+/** A host of one's own goes on without us. Where it lets nobody in, what lies there is no reason to keep it in the state. */
+async function letGo({ connection }: ServerState, call: Call): Promise<void> {
+  if (!connection) return;
+  try {
+    await using ssh = await call.plugin.ssh.acquire(connection, { deadlineMs: 20_000, signal: call.signal });
+    await leaveHost(ssh, { signal: call.signal });
+  } catch (error) {
+    call.signal.throwIfAborted();
+    if (!(error instanceof CloreError)) throw error;
+    call.log.warn(`~/${HOST_FOLDER} may be left on ${connection.address}: ${error.code}: ${error.message}`);
+  }
 }
 
 /** One look over SSH. A host that does not let us in is no error here: it may be back at the next up. */

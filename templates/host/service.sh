@@ -130,6 +130,11 @@ await_health() {
   done
 }
 
+# Without a trace: also for what never ran, since nobody will come to remove it.
+forget() {
+  rm -rf "$dir"
+  rmdir "$base/services" "$base" 2>/dev/null
+}
 # apply <name> <digest> <backend>: the release is written; make it the one that runs, or keep the one before.
 apply() {
   try_apply "$@"
@@ -138,7 +143,7 @@ apply() {
 try_apply() {
   use "$1" && digest=$2
   chmod 700 "$base"
-  ports_are_free "$digest" || return 0
+  ports_are_free "$digest" || { [ -e "$dir/current" ] || forget; return 0; }
   was=$(digest_of "$dir/current")
   : >>"$dir/log"
   offset=$(wc -c <"$dir/log")
@@ -177,7 +182,7 @@ finish() {
     [ "$verdict" = healthy ] && : >"$dir/healthy"
     printf 'rolled_back=%s\n' "$verdict"
   else
-    rm -f "$dir/current"
+    forget
   fi
 }
 # accept and reject <name>: as after a good and a failed check, for a check that was made from outside.
@@ -194,9 +199,15 @@ remove() {
     use "$wanted"
     [ -d "$dir" ] || continue
     stop_service
-    rm -rf "$dir"
+    forget
   done
   echo result=removed
+}
+# What services share (runtimes, models) goes when the last service has gone.
+leave() {
+  rmdir "$base/services" 2>/dev/null
+  [ -e "$base/services" ] || rm -rf "$base"
+  echo result=left
 }
 remove_all() {
   for folder in "$base"/services/*/; do

@@ -1,5 +1,13 @@
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -128,18 +136,15 @@ describe("a service under our own supervisor", () => {
     expect(await ensure(host.ssh, web(port, "good"))).toBeUndefined();
   });
 
-  test("a first version that crashes is not left crashing, and a mended one starts", async () => {
+  test("a first version that crashes leaves nothing, and a mended one starts", async () => {
     const first: ServiceSpec = { name: "fresh", command: ["sh", "-c", "echo no luck; exit 3"] };
     await expect(ensure(host.ssh, first)).rejects.toMatchObject({
       code: "host.service-crashed",
       message: "service fresh ended at its start with exit code 3",
       seen: "no luck",
     });
-    expect(await observeService(host.ssh, "fresh")).toMatchObject({
-      installed: true,
-      state: "stopped",
-      digest: undefined,
-    });
+    expect(await observeService(host.ssh, "fresh")).toMatchObject({ installed: false, state: "stopped" });
+    expect(existsSync(join(host.home, ".pulumi-clore", "services", "fresh"))).toBe(false);
     const health = { command: ["true"], timeoutSeconds: 5 };
     expect(await ensure(host.ssh, { ...first, command: ["sleep", "1000"], health })).toMatchObject({
       running: true,
