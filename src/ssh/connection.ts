@@ -16,8 +16,8 @@ export interface ConnectOptions extends LinkOptions {
   log?: Log;
 }
 
-/** OpenSSH allows 10 sessions a connection (MaxSessions); two are left for commands that are just being ended. */
-const MOST_SESSIONS = 8;
+/** OpenSSH allows 10 sessions a connection (MaxSessions): two are spares, one is left for a command that is just being ended. */
+const MOST_SESSIONS = 7;
 /** How often a command may be refused a session before that is an error, and the pause after each refusal. */
 const MOST_REFUSALS = 20;
 const REFUSED_PAUSE_MS = 50;

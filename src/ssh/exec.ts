@@ -31,8 +31,9 @@ export function execOn(link: Link, command: string, options: ExecOptions): Promi
   const stderr = new Capture("stderr", max);
   const shell = new RemoteShell(command);
   let channel: ClientChannel | undefined;
+  const spare = options.signal?.aborted ? undefined : link.spares.take();
   /** The request to run it was sent: from then on it may be running. */
-  let handedOver = false;
+  let handedOver = spare !== undefined;
   let exitCode: number | undefined;
   /** Why the command was told to stop, once it was. */
   let stopping: { reason: unknown } | undefined;
@@ -84,6 +85,11 @@ export function execOn(link: Link, command: string, options: ExecOptions): Promi
   const onEnd = () => {
     take(stdout, shell.stdout.rest());
     take(stderr, shell.stderr.rest());
+    if (spare && !stopping && shell.pid === undefined) {
+      link.spares.giveUp();
+      const cause = lost(link.where, "a shell that was waiting ended before its command", false);
+      return fail(new NotStarted(false, { cause }));
+    }
     if (stopping || exitCode === undefined) {
       return fail(lost(link.where, "the host closed the channel without an exit code", true));
     }
@@ -114,6 +120,7 @@ export function execOn(link: Link, command: string, options: ExecOptions): Promi
     };
     opened.on("close", onPart);
     opened.stderr.on("end", onPart);
+    if (spare) opened.write(shell.input);
     opened.end(options.stdin);
   };
 
@@ -125,7 +132,11 @@ export function execOn(link: Link, command: string, options: ExecOptions): Promi
       return undefined;
     },
   };
-  if (options.signal?.aborted) stop(options.signal.reason);
+  if (options.signal?.aborted) {
+    stop(options.signal.reason);
+    return promise;
+  }
+  if (spare) onOpen(undefined, spare);
   else {
     try {
       link.client.exec(shell.line, requestOptions, onOpen);
@@ -133,6 +144,7 @@ export function execOn(link: Link, command: string, options: ExecOptions): Promi
       fail(new NotStarted(false, { cause: lost(link.where, String(cause), false) }));
     }
   }
+  link.spares.prepare();
   return promise;
 }
 
@@ -147,13 +159,16 @@ function endRemotely(link: Link, pid: number | undefined): Promise<void> {
     };
     const timer = setTimeout(done, ENDING_MS);
     const offLost = link.onLost(done);
+    const shell = new RemoteShell(endCommand(pid));
+    const run = (channel: ClientChannel, input?: Buffer) => {
+      channel.on("close", done).on("error", done).resume();
+      channel.stderr.resume();
+      channel.end(input);
+    };
+    const spare = link.spares.take();
+    if (spare) return run(spare, shell.input);
     try {
-      link.client.exec(new RemoteShell(endCommand(pid)).line, (error, channel) => {
-        if (error) return done();
-        channel.on("close", done).on("error", done).resume();
-        channel.stderr.resume();
-        channel.end();
-      });
+      link.client.exec(shell.line, (error, channel) => (error ? done() : run(channel)));
     } catch {
       done();
     }

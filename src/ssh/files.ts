@@ -10,10 +10,8 @@ import {
   type Wanted,
   writeScript,
 } from "./filescripts.ts";
-import type { ExecOptions, ExecResult, RemoteFile } from "./types.ts";
-
-/** Runs a command; a SshConnection's `exec`. */
-export type Exec = (command: string, options: ExecOptions) => Promise<ExecResult>;
+import { type Exec, runScript } from "./script.ts";
+import type { RemoteFile } from "./types.ts";
 
 const COMPARE_TIMEOUT_MS = 120_000;
 /** Slower lines than this (bytes per second) are given up on. */
@@ -35,8 +33,7 @@ export async function writeFilesWith(
   checkFiles(files);
   if (files.length === 0) return [];
   const wanted = files.map(toWanted);
-  // `sh` reads the script from stdin, so that its length is bounded by no argument limit.
-  const seen = await exec("sh", { stdin: compareScript(wanted), timeoutMs: COMPARE_TIMEOUT_MS, signal });
+  const seen = await runScript(exec, compareScript(wanted), [], { timeoutMs: COMPARE_TIMEOUT_MS, signal });
   const states = parseComparison(seen.stdout, wanted.length);
   const stale = wanted.flatMap((file, index) => (isRight(file, states[index]) ? [] : [{ file, index }]));
   if (stale.length === 0) return [];

@@ -3,12 +3,14 @@ import ssh2, { type Client, type ConnectConfig } from "ssh2";
 import { connectError, nameOf, reset, type Stage, timedOut } from "./errors.ts";
 import { hostKeyAlgorithms, hostKeyChanged, hostKeyLine, sameHostKey } from "./hostkey.ts";
 import { publicKeyOf } from "./keypair.ts";
+import { SpareShells } from "./spare.ts";
 import type { SshTarget } from "./types.ts";
 
 /** One logged-in SSH connection, until it is lost. It is never mended: a new one is opened instead. */
 export interface Link {
   readonly where: string;
   readonly client: Client;
+  readonly spares: SpareShells;
   readonly hostKey: string;
   readonly alive: boolean;
   /** Why it was lost, as far as known. */
@@ -76,6 +78,7 @@ export async function openLink(target: SshTarget, options: LinkOptions): Promise
   const link: Link = {
     where,
     client,
+    spares: new SpareShells(client),
     get hostKey() {
       return hostKeyLine(shownKey!);
     },
@@ -97,6 +100,7 @@ export async function openLink(target: SshTarget, options: LinkOptions): Promise
       closedHere = true;
       lostBecause ??= "it was closed here";
       const cut = setTimeout(() => socket.destroy(), GOODBYE_MS);
+      socket.once("finish", () => socket.destroy()); // said goodbye: the host's answer would cost a round trip
       client.end();
       await whenClosed;
       clearTimeout(cut);

@@ -10,7 +10,10 @@ const MOST_NOISE_BYTES = 64 * 1024;
  * What login scripts print (images greet people) comes before the id and so is told apart from the command's output.
  */
 export class RemoteShell {
+  /** The request that runs it. */
   readonly line: string;
+  /** The same for a {@link WAITING_SHELL}: what it reads before the command's own input. */
+  readonly input: Buffer;
   readonly stdout: Preamble;
   readonly stderr: Preamble;
 
@@ -18,7 +21,9 @@ export class RemoteShell {
     const marker = `clore-${randomBytes(8).toString("hex")}`;
     this.stdout = new Preamble(marker);
     this.stderr = new Preamble(marker);
-    this.line = `exec /bin/sh -c ${quote([`echo ${marker} $$; echo ${marker} $$ >&2\n${command}`])}`;
+    const script = `echo ${marker} $$; echo ${marker} $$ >&2\n${command}`;
+    this.line = `exec /bin/sh -c ${quote([script])}`;
+    this.input = Buffer.from(`${Buffer.byteLength(script)}\n${script}`);
   }
 
   /** Leader of the command's process group, once it has started. */
@@ -26,6 +31,11 @@ export class RemoteShell {
     return this.stdout.pid ?? this.stderr.pid;
   }
 }
+
+/** Reads how long its command is, then that, and becomes it. `dd`, because it reads not one byte more. */
+export const WAITING_SHELL = `exec /bin/sh -c ${quote([
+  'read -r n && c=$(dd bs="$n" count=1 iflag=fullblock 2>/dev/null) && eval "unset n c; $c"',
+])}`;
 
 /** Takes off what comes before the command's own output. */
 class Preamble {
