@@ -13,6 +13,7 @@ import {
 } from "../host/service.ts";
 import { chooseSupervisor } from "../host/supervisor.ts";
 import type { HostFacts } from "../host/types.ts";
+import { vllmProcess } from "../host/vllm/install.ts";
 import type { SshConnection } from "../ssh/types.ts";
 import type { Call } from "./handler.ts";
 import type { ServiceInputs } from "./service-inputs.ts";
@@ -41,7 +42,7 @@ export async function remove(ssh: SshConnection, name: string, call: Call): Prom
   await removeService(ssh, name, { signal: call.signal });
 }
 
-/** `node` and `ollama` as the program mean ones that fit, wherever they are; `ollama` listens on loopback only. */
+/** `node`, `ollama` and `vllm` as the program mean ones that fit, wherever they are; `ollama` listens on loopback only. */
 async function programFor(
   ssh: SshConnection,
   want: ServiceInputs,
@@ -59,6 +60,10 @@ async function programFor(
     const provide = () => localOllama(cache, facts);
     const options = { provide, downloadBase: process.env.CLORE_OLLAMA_MIRROR, ...io };
     const { program, env } = await ollamaProcess(ssh, facts, want.ports[0] ?? OLLAMA_PORT, options);
+    return { command: [program, ...args], env };
+  }
+  if (program === "vllm") {
+    const { program, env } = await vllmProcess(ssh, facts, { index: process.env.CLORE_VLLM_INDEX, ...io });
     return { command: [program, ...args], env };
   }
   return { command: [program, ...args], env: {} };

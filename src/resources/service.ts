@@ -16,8 +16,8 @@ export interface ServiceFile {
 /** A long-running process under the host's supervisor. */
 export interface ServiceProcess {
   /**
-   * Program and arguments, no shell. `node` as the program means a Node that fits: the host's, or a pinned one that
-   * is installed in our folder.
+   * Program and arguments, no shell. `node`, `ollama` and `vllm` as the program mean one that fits: the host's own, or
+   * a pinned one that is installed in our folder.
    */
   command: pulumi.Input<pulumi.Input<string>[]>;
 }
