@@ -1,4 +1,5 @@
 import { CloreError, printable } from "../core/errors.ts";
+import { type Exec, runScript } from "../ssh/script.ts";
 import type { SshConnection } from "../ssh/types.ts";
 import { template } from "./template.ts";
 import type { HostFacts } from "./types.ts";
@@ -20,8 +21,8 @@ export async function readFacts(
   ssh: SshConnection,
   options: { signal?: AbortSignal } = {},
 ): Promise<HostFacts> {
-  const result = await ssh.exec("sh -s", {
-    stdin: template("facts.sh"),
+  const exec: Exec = (command, execOptions) => ssh.exec(command, execOptions);
+  const result = await runScript(exec, template("facts.sh"), [], {
     timeoutMs: PROBE_TIMEOUT_MS,
     maxOutputBytes: 1024 * 1024,
     signal: options.signal,
