@@ -109,17 +109,13 @@ export class Stack implements AsyncDisposable {
   }
 
   /** Runs the CLI on this stack; a failure is a result. */
-  async run(command: string, ...args: string[]): Promise<Ran> {
-    const started = performance.now();
-    const { exitCode, all } = await execa("pulumi", [command, ...args, "--stack", this.#name], {
-      cwd: this.#folder,
-      env: this.#env,
-      extendEnv: false,
-      reject: false,
-      stdin: "ignore",
-      all: true,
-    });
-    return { exitCode: exitCode ?? -1, output: all, seconds: (performance.now() - started) / 1000 };
+  run(command: string, ...args: string[]): Promise<Ran> {
+    return this.#run([command, ...args]);
+  }
+
+  /** As `run`, with one Ctrl-C as soon as the output fits. */
+  interrupted(at: RegExp, command: string, ...args: string[]): Promise<Ran> {
+    return this.#run([command, ...args], at);
   }
 
   up(...args: string[]): Promise<Ran> {
@@ -154,6 +150,30 @@ export class Stack implements AsyncDisposable {
     const ran = await this.destroy();
     rmSync(this.#folder, { recursive: true, force: true });
     if (ran.exitCode !== 0) throw new Error(`the stack could not be taken down:\n${ran.output}`);
+  }
+
+  async #run(args: string[], interruptAt?: RegExp): Promise<Ran> {
+    const started = performance.now();
+    // A Ctrl-C goes to the whole group of a terminal; the plugin has a group of its own and hears it from the engine.
+    const child = execa("pulumi", [...args, "--stack", this.#name], {
+      cwd: this.#folder,
+      env: this.#env,
+      extendEnv: false,
+      reject: false,
+      stdin: "ignore",
+      all: true,
+      buffer: true,
+    });
+    let seen = "";
+    let interrupted = false;
+    child.all.on("data", (piece: Buffer) => {
+      seen += piece.toString();
+      if (interrupted || !interruptAt?.test(seen)) return;
+      interrupted = true;
+      child.kill("SIGINT");
+    });
+    const { exitCode, all } = await child;
+    return { exitCode: exitCode ?? -1, output: all, seconds: (performance.now() - started) / 1000 };
   }
 
   async #must(args: string[]): Promise<string> {
