@@ -57,6 +57,11 @@ export async function findOrder(
     });
   } catch (error) {
     if (!(error instanceof CloreError) || error.code !== "rental.order-unseen") throw error;
+    // A slow service leaves time for one look only: that it is slow must not make it unknown.
+    while (listings > 0 && listings < agreeingListings && trouble === undefined) {
+      const again = await look();
+      if (again.done) return again.value;
+    }
     // The last word must be a listing: before it the order may just not have appeared yet.
     if (listings >= agreeingListings && trouble === undefined) return undefined;
     throw new CloreError("rental.unknown", {
