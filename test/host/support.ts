@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { removeAll } from "../../src/host/layout.ts";
 import type { HostFacts } from "../../src/host/types.ts";
 import { connect } from "../../src/ssh/connect.ts";
-import type { SshConnection } from "../../src/ssh/types.ts";
+import type { SshConnection, SshTarget } from "../../src/ssh/types.ts";
 import { startSshd } from "../support/sshd.ts";
 
 /** A real host on loopback whose login user has a home of the test's own. */
 export interface TestHost extends AsyncDisposable {
   ssh: SshConnection;
+  target: SshTarget;
   /** Another connection to the same host. */
   login(): Promise<SshConnection>;
   home: string;
@@ -32,6 +33,7 @@ export async function startHost(env: Record<string, string> = {}): Promise<TestH
   const ssh = await login();
   return {
     ssh,
+    target: sshd.target,
     login,
     home,
     async cutLine() {
