@@ -12,6 +12,10 @@ export interface OwnedServer {
   orderId: number | undefined;
   serverId: number;
   account: string;
+  /** The ledger's intent behind it, on the machine that rented it. */
+  intentId: string;
+  image: string;
+  market: "on-demand" | "spot";
   /** Whether the order is surely the stack's: the service said yes to its create, or its key opened it. */
   certain: boolean;
   pricePerDay: number;
@@ -28,6 +32,9 @@ export interface OwnedServer {
 
 const rentalSchema = z.object({
   account: z.string(),
+  intentId: z.string(),
+  image: z.string(),
+  market: z.enum(["on-demand", "spot"]),
   serverId: z.number(),
   orderId: z.number().optional(),
   certain: z.boolean(),

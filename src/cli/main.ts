@@ -4,6 +4,10 @@ import type { Command, CommandIo } from "./command.ts";
 /** Loaded when asked for, so that `clore help` does not wait for SSH and Docker. */
 const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
   offers: () => import("./offers.ts"),
+  ps: () => import("./ps.ts"),
+  guard: () => import("./guard.ts"),
+  sweep: () => import("./sweep.ts"),
+  ledger: () => import("./ledger.ts"),
   emulate: () => import("./emulate.ts"),
 };
 

@@ -1,5 +1,6 @@
 import { CloreClient, defaultApiUrl } from "../clore/client.ts";
 import { openRateGate } from "../clore/gate.ts";
+import { emulatedPace } from "../clore/pace.ts";
 import { SharedOrders } from "../clore/shared-orders.ts";
 import type { CloreApi } from "../clore/types.ts";
 import { CloreError, InputError } from "../core/errors.ts";
@@ -118,14 +119,4 @@ function capSetting(text: string | undefined): number | undefined {
       problem: "should be a number above 0: USD per day for all servers together",
     },
   ]);
-}
-
-/**
- * `CLORE_EMULATOR_SPEED`: how many times faster a local emulator lives (`clore emulate --speed`). It counts only on
- * loopback: the real service's limits are not ours to bend.
- */
-function emulatedPace(apiUrl: string, env: PluginSettings["env"]): number {
-  const speed = Number(env.CLORE_EMULATOR_SPEED ?? 1);
-  const local = ["127.0.0.1", "localhost", "[::1]"].includes(new URL(apiUrl).hostname);
-  return local && speed >= 1 ? speed : 1;
 }

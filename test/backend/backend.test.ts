@@ -72,6 +72,9 @@ describe("a state", () => {
   test("names creates that were cut short, and owns what a pending operation holds", () => {
     const type = "clore:index:Server";
     const rental = {
+      intentId: "intent",
+      image: "image",
+      market: "on-demand",
       account: "a",
       serverId: 5,
       certain: true,

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -35,24 +35,22 @@ export class FileBackend implements Disposable {
     mkdirSync(cwd, { recursive: true });
     writeFileSync(join(cwd, "Pulumi.yaml"), `name: ${project}\nruntime: yaml\n`);
     this.#pulumi(cwd, ["stack", "init", stack, "--non-interactive"]);
-    this.import(project, stack, servers);
+    this.write(project, stack, servers);
     return `organization/${project}/${stack}`;
   }
 
-  /** Writes another state into a stack. */
-  import(project: string, stack: string, servers: readonly ServerInState[]): void {
-    const cwd = join(this.folder, project);
-    const exported = JSON.parse(this.#pulumi(cwd, ["stack", "export", "--stack", stack]));
+  /** Writes another state into a stack's file, as an update does. */
+  write(project: string, stack: string, servers: readonly ServerInState[]): void {
+    const file = join(this.folder, "backend", ".pulumi", "stacks", project, `${stack}.json`);
+    const saved = JSON.parse(readFileSync(file, "utf8"));
     const urn = (type: string, name: string) => `urn:pulumi:${stack}::${project}::${type}::${name}`;
     const provider = urn("pulumi:providers:clore", "default");
-    exported.deployment.resources = [
+    saved.checkpoint.latest.resources = [
       { urn: urn("pulumi:pulumi:Stack", `${project}-${stack}`), custom: false, type: "pulumi:pulumi:Stack" },
       { urn: provider, custom: true, id: "p", type: "pulumi:providers:clore" },
       ...servers.map((server) => resourceOf(server, urn, `${provider}::p`)),
     ];
-    const file = join(cwd, "state.json");
-    writeFileSync(file, JSON.stringify(exported));
-    this.#pulumi(cwd, ["stack", "import", "--stack", stack, "--file", file]);
+    writeFileSync(file, JSON.stringify(saved));
   }
 
   #pulumi(cwd: string, args: readonly string[]): string {
@@ -69,6 +67,9 @@ function resourceOf(server: ServerInState, urn: (type: string, name: string) => 
   const { name = "gpu", serverId = 100, account = "account", certain = true, lease = "8h" } = server;
   const { orderId, leaseEndsAt } = server;
   const rental = {
+    intentId: "intent",
+    image: "image",
+    market: "on-demand",
     account,
     serverId,
     orderId,
