@@ -7,7 +7,7 @@ import { Ledger } from "../../src/ledger/ledger.ts";
 import { needs } from "../support/needs.ts";
 import { freePort } from "../support/sshd.ts";
 import { Stack } from "../support/stack.ts";
-import { liveThrough, takeDown } from "./story.ts";
+import { expectOk, liveThrough, takeDown } from "./story.ts";
 
 const speed = 20;
 
@@ -43,6 +43,20 @@ describe.skipIf(needs("pulumi"))("the Gemini proxy on the sandbox, by the real C
     const machine = order?.machine ?? "";
     expect(existsSync(machine)).toBe(true);
     expect((await marked(machine)).length).toBeGreaterThan(0);
+
+    // Nothing to change: nobody is asked, and it works though SSH is refused. A refresh reads the orders once.
+    const quiet = emulator.requests.length;
+    await emulator.faults.order("ssh-refused", { orderId: outputs.orderId });
+    const idle = await stack.up("--expect-no-changes");
+    expectOk(idle);
+    expect(emulator.requests.slice(quiet)).toEqual([]);
+    await emulator.faults.order("ssh-well", { orderId: outputs.orderId });
+    const refreshed = await stack.up("--expect-no-changes", "--refresh");
+    expectOk(refreshed);
+    expect(emulator.requests.slice(quiet).map(({ path }) => path)).toEqual(["/v1/my_orders"]);
+    timings.push(
+      `up, nothing to change ${idle.seconds.toFixed(1)} s, with refresh ${refreshed.seconds.toFixed(1)} s`,
+    );
 
     await takeDown(stack, outputs, timings);
     expect(emulator.active()).toEqual([]);
