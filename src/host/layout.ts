@@ -3,8 +3,9 @@ import { runServiceScript } from "./service/script.ts";
 
 /**
  * The one folder, below the login user's home, under which everything lies that we put on a host:
- * `services/<name>/{releases,current,run,log}` and `runtime/`. Outside it there is only what a supervisor or cron must
- * find in its own place: a systemd unit, a supervisord program, an `@reboot` line, all named `pulumi-clore…`.
+ * `services/<name>/{releases,current,run,log}` and `runtime/`. Outside it there is only what a supervisor must find in
+ * its own place: a systemd unit, a supervisord program, an `@reboot` line of cron, or one line in the script that PID 1
+ * of a container runs, all named `pulumi-clore…`.
  */
 export const HOST_FOLDER = ".pulumi-clore";
 

@@ -66,6 +66,9 @@ export async function ensureDocker(
   });
 }
 
+/** After a restart of the container another process may bear the daemon's number, which it would take for itself. */
+const FORGET_PIDS = "rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid";
+
 /** Without systemd nothing keeps a daemon running: our supervised service `dockerd` does. */
 async function superviseDaemon(
   ssh: SshConnection,
@@ -75,7 +78,7 @@ async function superviseDaemon(
   const seen = await observeService(ssh, "dockerd", io);
   const spec = {
     name: "dockerd",
-    command: ["dockerd", "--host", "unix:///var/run/docker.sock"],
+    command: ["sh", "-c", `${FORGET_PIDS}; exec dockerd --host unix:///var/run/docker.sock`],
     stopTimeoutSeconds: 30,
     health: { command: ["docker", "info"], timeoutSeconds: 60 },
   };

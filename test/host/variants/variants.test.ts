@@ -16,21 +16,18 @@ describe.skipIf(needs("docker"))("the kinds of hosts", () => {
     facts: { pid1: "bash", supervisord: false, systemd: false, privileged: false, ramGb },
     because: `${unprivileged}; processes under our own supervisor`,
     supervisor: "own",
-    comesBack: false, // nothing in it starts anything but sshd
   });
   describeKind({
     variant: "supervisord",
     facts: { pid1: "supervisord", supervisord: true, systemd: false, privileged: false, ramGb },
     because: `${unprivileged}; processes under supervisord`,
     supervisor: "supervisord",
-    comesBack: true,
   });
   describeKind({
     variant: "systemd",
     facts: { pid1: "systemd", supervisord: false, systemd: true, privileged: true },
     because: "no Docker here (it could be installed: ask for mode docker); processes under systemd",
     supervisor: "systemd",
-    comesBack: true,
   });
   describeDockerKind();
   describeGpus();
