@@ -17,7 +17,6 @@ export interface Account extends Disposable {
   ledger: Ledger;
   /** See ledger/account.ts. */
   account: string;
-  directory: string;
   pollMs: number;
   signal: AbortSignal;
   /** Goes to stderr. */
@@ -50,7 +49,6 @@ export function openAccount(io: CommandIo): Account {
     clore: new CloreClient({ apiUrl, apiKey, gate }),
     ledger: new Ledger(directory),
     account: accountOf(apiUrl, apiKey.reveal()),
-    directory,
     pollMs: 1000 / pace,
     signal: io.signal,
     log: { ...silentLog, warn: (message) => io.err(message) },

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Order } from "../clore/types.ts";
 import { CloreError, InputError } from "../core/errors.ts";
+import { stateDirectory } from "../core/state-directory.ts";
 import { formatSeconds } from "../cost/duration.ts";
 import { formatUsd } from "../cost/price.ts";
 import { type Account, openAccount } from "./account.ts";
@@ -43,8 +44,8 @@ export const command: Command = {
   summary: "find and cancel orders that nobody owns",
   usage,
   async run(argv, io) {
+    const wanted = read(argv, stateDirectory(io.env));
     using account = openAccount(io);
-    const wanted = read(argv, account.directory);
     const found = await findStrays(wanted, account, io);
     if (wanted.cancel && found.strays.length > wanted.max) throw tooMany(found.strays, wanted.max);
     const cancelled = wanted.cancel ? await cancelAll(found.strays, account, io) : [];
