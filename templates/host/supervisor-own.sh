@@ -59,6 +59,6 @@ own_stop() {
     crontab -l 2>/dev/null | grep -v "# pulumi-clore $name\$" | crontab - 2>/dev/null
   fi
   rm -f "$dir/at-boot"
-  ls "$base"/services/*/at-boot >/dev/null 2>&1 || own_hook ''
+  ls "$base"/services/*/at-boot >/dev/null 2>&1 || { own_hook ''; rm -f "$base/boot"; }
   end_supervisor
 }

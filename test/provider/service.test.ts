@@ -26,7 +26,7 @@ describe.skipIf(needs("sshd"))("a service on a host", () => {
     connection = { ...sshd.target, hostKey: sshd.hostKey };
     engine = await Engine.start();
   });
-  afterEach(() => expect(readdirSync(home)).toEqual([]));
+  afterEach(() => expect(readdirSync(home, { recursive: true })).toEqual([]));
   afterAll(async () => {
     await engine[Symbol.asyncDispose]();
     await sshd[Symbol.asyncDispose]();
