@@ -63,10 +63,10 @@ export const service: Handler<ServiceInputs, ServiceState> = {
   },
 
   async create(want, call) {
-    return { id: want.name, state: await ensure(want, call) };
+    return { id: want.name, state: await ensure(want, undefined, call) };
   },
 
-  update: (_id, want, _known, call) => ensure(want, call),
+  update: (_id, want, known, call) => ensure(want, known.runsAs, call),
 
   async read(id, known, inputs, call) {
     if (!known || !inputs) return undefined;
@@ -96,7 +96,11 @@ export const service: Handler<ServiceInputs, ServiceState> = {
   },
 };
 
-async function ensure(want: ServiceInputs, call: Call): Promise<ServiceState> {
+async function ensure(
+  want: ServiceInputs,
+  ranAs: ServiceState["runsAs"] | undefined,
+  call: Call,
+): Promise<ServiceState> {
   await using ssh = await connectTo(want.connection, call, 60_000);
   const facts = await readFacts(ssh, { signal: call.signal });
   const wanted =
@@ -108,6 +112,8 @@ async function ensure(want: ServiceInputs, call: Call): Promise<ServiceState> {
   const { mode, because } = chooseMode(wanted, facts);
   const runsAs = mode === "docker" ? "docker" : "native";
   call.log.info(`runs as ${runsAs === "docker" ? "a container" : "a process"}: ${because}`);
+  // Both would want the same ports, and nobody would ever remove the one before.
+  if (ranAs !== undefined && ranAs !== runsAs) await ways[ranAs].remove(ssh, want.name, call);
   const { revision } = await ways[runsAs].ensure(ssh, want, facts, call);
   return { runsAs, because, revision, status: "running" };
 }

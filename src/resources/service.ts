@@ -66,7 +66,7 @@ export interface ServiceArgs {
   container?: pulumi.Input<ServiceContainer>;
   /**
    * `auto`: a container where Docker works and one is given, otherwise a process. The choice and its reason are in
-   * the diagnostics. Changing the outcome replaces. @default "auto"
+   * the diagnostics. Where the outcome changes, the one is removed before the other is started. @default "auto"
    */
   mode?: pulumi.Input<"auto" | "native" | "docker">;
   files?: pulumi.Input<pulumi.Input<ServiceFile>[]>;

@@ -7,7 +7,7 @@ import { bridgeAddress, docker, importNodeImage } from "../support/docker.ts";
 import { needs } from "../support/needs.ts";
 import { freePort, startSshd } from "../support/sshd.ts";
 import { Stack } from "../support/stack.ts";
-import { liveThrough, takeDown } from "./story.ts";
+import { chat, expectOk, liveThrough, resource, takeDown } from "./story.ts";
 
 describe.skipIf(needs("pulumi", "docker", "sshd"))("the Gemini proxy on an existing Docker host", () => {
   const base = `clore-test-node:${process.pid}`;
@@ -56,6 +56,13 @@ describe.skipIf(needs("pulumi", "docker", "sshd"))("the Gemini proxy on an exist
     expect(
       docker("inspect", "gemini-proxy", "--format", "{{json .Args}} {{json .Config.Labels}}"),
     ).not.toContain(gemini.apiKey);
+
+    // As a process instead: the container makes room for it.
+    stack.configure({ ...config, mode: "native" });
+    expectOk(await stack.up());
+    expect((await resource(stack, "Service")).outputs).toMatchObject({ runsAs: "native", status: "running" });
+    expect(docker("ps", "-aq", "--filter", "name=gemini-proxy")).toBe("");
+    expect(await chat(outputs)).not.toBe("");
 
     await takeDown(stack, outputs, timings);
     expect(docker("ps", "-aq", "--filter", "name=gemini-proxy")).toBe("");
