@@ -19,12 +19,16 @@ export interface OllamaRoom {
   /** GB per GPU. */
   minVramGb: number;
   minDiskGb: number;
+  /** What has to be downloaded, Ollama included. */
+  loadGb: number;
   /** Why this class, for people. */
   because: string;
 }
 
 /** Beside the models: Ollama with its parts for GPUs, unpacked beside its archive. */
 const diskBesideModelsGb = 12;
+/** The official archive. */
+const ollamaGb = 1.4;
 
 /**
  * Room for all the models at once. Without a GPU the cheapest class that holds them. Pure, and asked before anything is
@@ -36,10 +40,14 @@ export function roomFor(wish: OllamaWish, catalog: Catalog): OllamaRoom {
   const models = wish.tags.map((tag) => hosted(tag, catalog));
   const options = { contextTokens: wish.contextTokens, parallel: wish.parallel };
   const together = asOne(models);
-  const minDiskGb = Math.ceil(together.downloadBytes / 1e9) + diskBesideModelsGb;
+  const modelsGb = models.reduce((sum, { downloadBytes }) => sum + downloadBytes, 0) / 1e9;
+  const sizes = {
+    minDiskGb: Math.ceil(modelsGb) + diskBesideModelsGb,
+    loadGb: Math.round((modelsGb + ollamaGb) * 10) / 10,
+  };
   if (wish.gpu !== undefined) {
     const fit = requireFit(together, { gpu: wish.gpu, gpuCount: wish.gpuCount }, catalog, options);
-    return { gpu: wish.gpu, minVramGb: fit.minVramGb!, minDiskGb, because: `${wish.gpu} was asked for` };
+    return { gpu: wish.gpu, minVramGb: fit.minVramGb!, ...sizes, because: `${wish.gpu} was asked for` };
   }
   const choice = smallestClassFor(together, catalog, options);
   if (!choice) {
@@ -48,7 +56,7 @@ export function roomFor(wish: OllamaWish, catalog: Catalog): OllamaRoom {
       hint: "name a gpu with a gpuCount, or take a smaller model, contextLength or parallel",
     });
   }
-  return { gpu: choice.gpu, minVramGb: choice.vramGb, minDiskGb, because: choice.basis };
+  return { gpu: choice.gpu, minVramGb: choice.vramGb, ...sizes, because: choice.basis };
 }
 
 function hosted(tag: string, catalog: Catalog): HostedModel {

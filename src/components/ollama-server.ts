@@ -106,6 +106,7 @@ export class OllamaServer extends pulumi.ComponentResource {
         `${name}-server`,
         {
           minDiskGb: room.minDiskGb,
+          loadGb: room.loadGb,
           ...args.rent,
           gpu: room.gpu,
           gpuCount: args.gpuCount,

@@ -36,6 +36,7 @@ const neverReplaces = new Set([
   "maxPricePerDay",
   "bidPricePerDay",
   "lease",
+  "loadGb",
   "acquireMinutes",
   "maxAcquireCostUsd",
   "bootMinutes",

@@ -32,6 +32,7 @@ export const serverInputs = z.strictObject({
   minDiskGb: atLeast.optional(),
   minCpuCores: atLeast.optional(),
   minDownMbps: atLeast.optional(),
+  loadGb: atLeast.optional(),
   minUpMbps: atLeast.optional(),
   minReliability: z.number().optional(),
   countries: z.array(country, { error: 'should be a list of country codes: ["DE", "NL"]' }).optional(),

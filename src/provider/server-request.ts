@@ -32,7 +32,10 @@ export function offerRequestOf(inputs: Partial<ServerInputs>): OfferRequest {
 
 /** What is to be done there, for ranking. */
 export function jobOf(inputs: Partial<ServerInputs>): Job {
-  return { runHours: leaseHours(inputs.lease) };
+  return {
+    runHours: leaseHours(inputs.lease),
+    modelBytes: inputs.loadGb === undefined ? undefined : inputs.loadGb * 1e9,
+  };
 }
 
 /** Hours of "8h"; undefined for none. */

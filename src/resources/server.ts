@@ -56,6 +56,11 @@ export interface RentedServerArgs extends CommonArgs {
   minCpuCores?: pulumi.Input<number>;
   /** Download speed as the marketplace states it, in Mbps. @default no limit */
   minDownMbps?: pulumi.Input<number>;
+  /**
+   * What will be downloaded there before it is of use (models), in GB: a slow line then costs paid time, and counts when
+   * offers are ranked. Never replaces. @default 0
+   */
+  loadGb?: pulumi.Input<number>;
   /** In Mbps. @default no limit */
   minUpMbps?: pulumi.Input<number>;
   /** Share of time that the host was reachable, 0 to 1. @default 0.8 */
