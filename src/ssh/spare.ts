@@ -50,17 +50,20 @@ export class SpareShells {
   /** For a host on which they turn out not to work. */
   giveUp(): void {
     this.#refused = true;
+    for (const channel of this.#waiting.keys()) this.#dismiss(channel);
   }
 
   #keep(channel: ClientChannel): void {
     const forget = () => this.#forget(channel);
     channel.on("error", forget).once("exit", forget).once("close", forget);
-    const expire = () => {
-      forget();
-      channel.resume().stderr.resume();
-      channel.end(); // the shell reads the end of its input and exits
-    };
-    this.#waiting.set(channel, setTimeout(expire, FRESH_MS).unref());
+    this.#waiting.set(channel, setTimeout(() => this.#dismiss(channel), FRESH_MS).unref());
+    if (this.#refused) this.#dismiss(channel);
+  }
+
+  #dismiss(channel: ClientChannel): void {
+    this.#forget(channel);
+    channel.resume().stderr.resume();
+    channel.end(); // the shell reads the end of its input and exits
   }
 
   #forget(channel: ClientChannel): void {
