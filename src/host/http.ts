@@ -2,6 +2,7 @@ import { request } from "node:http";
 import type { Duplex } from "node:stream";
 import { CloreError, printable } from "../core/errors.ts";
 import type { SshConnection } from "../ssh/types.ts";
+import { dialWithin } from "./dial.ts";
 
 export interface HostRequest {
   /** As seen from the host. @default "127.0.0.1" */
@@ -39,7 +40,7 @@ export async function httpOnHost(ssh: Pick<SshConnection, "dial">, want: HostReq
   const signal = want.signal ? AbortSignal.any([want.signal, timeout]) : timeout;
   let stream: Duplex | undefined;
   try {
-    stream = await dialOrAbort(ssh, { host, port: want.port }, signal);
+    stream = await dialWithin(ssh, { host, port: want.port }, signal);
     return await exchange(stream, host, want, signal);
   } catch (cause) {
     want.signal?.throwIfAborted();
@@ -59,27 +60,6 @@ export async function httpOnHost(ssh: Pick<SshConnection, "dial">, want: HostReq
 export function answerWords({ status, body }: Pick<HostResponse, "status" | "body">): string {
   const text = printable(body.slice(0, 400)).replace(/\s+/g, " ").trim();
   return text === "" ? `HTTP ${status}` : `HTTP ${status}: ${text}`;
-}
-
-async function dialOrAbort(
-  ssh: Pick<SshConnection, "dial">,
-  to: { host: string; port: number },
-  signal: AbortSignal,
-): Promise<Duplex> {
-  signal.throwIfAborted();
-  const dialing = ssh.dial(to);
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([dialing, aborted.promise]);
-  } catch (error) {
-    // A stream that opens too late is closed, not leaked.
-    dialing.then((late) => late.destroy()).catch(() => {});
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }
 
 function exchange(

@@ -69,15 +69,17 @@ export async function hostileHost(mischief: Mischief): Promise<HostileHost> {
   };
 }
 
-/** Writes a piece again and again for as long as it is let, at the reader's pace. */
+/** Writes `first` and then a piece again and again for as long as it is let, at the reader's pace. */
 export function forever(
   channel: NodeJS.WritableStream & { writable: boolean },
   piece: Buffer | string,
+  first: Buffer | string = "",
 ): void {
   const more = () => {
     while (channel.writable) if (!channel.write(piece)) return void channel.once("drain", more);
   };
   channel.on("error", () => {});
+  if (first.length > 0) channel.write(first);
   more();
 }
 

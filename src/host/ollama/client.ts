@@ -2,8 +2,8 @@ import { type IncomingMessage, request } from "node:http";
 import { z } from "zod";
 import { CloreError, printable } from "../../core/errors.ts";
 import type { SshConnection } from "../../ssh/types.ts";
+import { dialWithin } from "../dial.ts";
 import { httpOnHost } from "../http.ts";
-import { dialWithin } from "./dial.ts";
 
 /** Where Ollama listens unless told otherwise: on the host's loopback. */
 export const OLLAMA_PORT = 11434;

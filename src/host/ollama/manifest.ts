@@ -5,7 +5,7 @@ import { connect as startTls } from "node:tls";
 import { z } from "zod";
 import { CloreError, printable } from "../../core/errors.ts";
 import type { SshConnection } from "../../ssh/types.ts";
-import { dialWithin } from "./dial.ts";
+import { dialWithin } from "../dial.ts";
 import type { ModelReference } from "./reference.ts";
 
 /** What a registry says of a model before anything is pulled. */

@@ -1,10 +1,10 @@
 import type { Duplex } from "node:stream";
-import type { SshConnection } from "../../ssh/types.ts";
+import type { SshConnection } from "../ssh/types.ts";
 
-/** Opens a stream to a port as the host sees it; a stream that opens after the abort is closed, not leaked. */
+/** Opens a stream to a port or socket as the host sees it; a stream that opens after the abort is closed, not leaked. */
 export async function dialWithin(
-  ssh: SshConnection,
-  to: { host: string; port: number },
+  ssh: Pick<SshConnection, "dial">,
+  to: Parameters<SshConnection["dial"]>[0],
   signal: AbortSignal,
 ): Promise<Duplex> {
   signal.throwIfAborted();
