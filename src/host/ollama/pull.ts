@@ -73,6 +73,7 @@ async function tryOnce(
   const stop = new AbortController();
   let lastProgress = start;
   let lastSeen = "";
+  let lastStatus = "";
   let tooSlow: CloreError | undefined;
   const watch = setInterval(
     () => {
@@ -82,7 +83,8 @@ async function tryOnce(
         leftMs: deadline - now,
         judgeAfterMs: options.judgeAfterMs ?? 30_000,
       });
-      if (tooSlow || now - lastProgress > stallMs) stop.abort();
+      const patience = patienceMs(lastStatus, progress.state().totalBytes, stallMs);
+      if (tooSlow || now - lastProgress > patience) stop.abort();
     },
     Math.min(1000, stallMs / 4),
   );
@@ -99,6 +101,7 @@ async function tryOnce(
       const seen = `${event.status} ${state.doneBytes}`;
       if (seen !== lastSeen) lastProgress = now;
       lastSeen = seen;
+      lastStatus = event.status;
       log.status(
         event.digest ? describePull(reference.tag, state) : `${reference.tag}: ${printable(event.status)}`,
       );
@@ -113,6 +116,14 @@ async function tryOnce(
   } finally {
     clearInterval(watch);
   }
+}
+
+/** A slow disk, in bytes per second. */
+const slowestHash = 20e6;
+
+/** How long a step may be silent. Ollama says once that it verifies, and then nothing until all is hashed. Pure. */
+export function patienceMs(status: string, totalBytes: number, stallMs: number): number {
+  return status.startsWith("verifying") ? Math.max(stallMs, (totalBytes / slowestHash) * 1000) : stallMs;
 }
 
 /**

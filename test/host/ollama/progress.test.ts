@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { describePull, PullProgress, type PullState } from "../../../src/host/ollama/progress.ts";
-import { judgeLine } from "../../../src/host/ollama/pull.ts";
+import { judgeLine, patienceMs } from "../../../src/host/ollama/pull.ts";
 
 const event = (digest: string, completed: number, total: number) => ({
   status: "pulling",
@@ -84,4 +84,10 @@ test.each([
 ])("a line that is $name", ({ left, watchedMs, leftMs, slow }) => {
   const error = judgeLine({ tag: "gemma3:4b" }, state(left), { watchedMs, leftMs, judgeAfterMs: 30_000 });
   expect(error?.code).toBe(slow ? "model.too-slow-line" : undefined);
+});
+
+test("loading may not stand still for longer than a minute, hashing 17 GB on a slow disk may", () => {
+  expect(patienceMs("pulling 724aa84a2746", 17e9, 60_000)).toBe(60_000);
+  expect(patienceMs("verifying sha256 digest", 17e9, 60_000)).toBe(850_000);
+  expect(patienceMs("verifying sha256 digest", 1e6, 60_000)).toBe(60_000);
 });
