@@ -182,9 +182,7 @@ function proofOf(
   want: Pick<AdoptWant, "keyFingerprint" | "privateKey">,
   io: AdoptIo,
 ): Promise<Proof> {
-  return io.claims.proof(order.orderId, want.keyFingerprint, () =>
-    proveByKey(order, want.privateKey, io.signal),
-  );
+  return io.claims.proof(order.orderId, want.keyFingerprint, () => proveByKey(order, want.privateKey, io));
 }
 
 /** Writes the found order into this machine's ledger, so that the next run knows it at once. */

@@ -1,10 +1,9 @@
 import type { Order } from "../clore/types.ts";
-import { systemClock } from "../core/clock.ts";
 import { CloreError } from "../core/errors.ts";
 import { formatUsd } from "../cost/price.ts";
 import { type Entry, mayBill } from "../ledger/ledger.ts";
 import { type AdoptIo, entryRecord, recordOf, unexplained } from "./adopt.ts";
-import { type Proof, proveByKey } from "./proof.ts";
+import { proveByKey } from "./proof.ts";
 import type { RentalRecord } from "./record.ts";
 import { release } from "./release.ts";
 
@@ -15,11 +14,6 @@ export interface LastKey {
   /** URN of the SshKey: only orders of the same stack and project are its business. */
   urn: string;
 }
-
-/** A container that is just starting is waited for so long, in polls. */
-const startingPolls = 30;
-/** An order counts as starting so long, in milliseconds. */
-const youngMs = 10 * 60_000;
 
 /**
  * Gives back everything that was rented with the key and is in nobody's state any more: the engine never asks for an
@@ -74,7 +68,7 @@ async function giveBackEntry(entry: Entry, open: readonly Entry[], key: LastKey,
   if (!record) return;
   if (!record.certain && record.orderId !== undefined) {
     const order = (await io.clore.myOrders({}, io.signal)).find((one) => one.orderId === record.orderId);
-    const proof = order && (await proveWithPatience(order, key, io));
+    const proof = order && (await proveByKey(order, key.privateKey, io));
     if (proof?.is === "ours") record.certain = true;
   }
   io.log.warn(
@@ -92,7 +86,7 @@ async function strangers(open: readonly Entry[], key: LastKey, io: AdoptIo): Pro
   if (candidates.length > 0)
     io.log.status(`trying the key on ${candidates.length} orders that nobody here knows`);
   const tried = await Promise.all(
-    candidates.map(async (order) => ({ order, proof: await proveWithPatience(order, key, io) })),
+    candidates.map(async (order) => ({ order, proof: await proveByKey(order, key.privateKey, io) })),
   );
   return tried.flatMap(({ order, proof }) => {
     if (proof.is === "unknown") {
@@ -131,22 +125,6 @@ async function giveBackStranger(order: Order, key: LastKey, io: AdoptIo): Promis
     `order ${orderId} on server ${order.serverId} opens with this key and is in no state: giving it back`,
   );
   await release(record, "left by an interrupted run", io);
-}
-
-/** A young order may not have its key yet, or be starting: it is asked again for a while. */
-async function proveWithPatience(order: Order, key: LastKey, io: AdoptIo): Promise<Proof> {
-  const clock = io.clock ?? systemClock;
-  const pollMs = io.pollMs ?? 1000;
-  const isYoung = Math.abs(clock.now() - order.createdAt.getTime()) < youngMs;
-  let proof: Proof = { is: "unknown", seen: "not asked" };
-  for (let tries = 0; tries < (isYoung ? startingPolls : 2); tries++) {
-    if (tries > 0) await clock.sleep(pollMs, io.signal);
-    proof = await proveByKey(order, key.privateKey, io.signal);
-    if (proof.is === "ours" || (proof.is === "foreign" && !isYoung)) return proof;
-    // Refused by a server that has accepted other logins for a while: it is somebody else's.
-    if (proof.is === "foreign" && tries >= 3) return proof;
-  }
-  return proof;
 }
 
 /** Stack and project of a URN. */

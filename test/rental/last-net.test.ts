@@ -121,7 +121,7 @@ test("an end that cannot be confirmed is an error that names order and price, an
 test("where nothing is left it costs two reads of the orders at the most", async () => {
   await using on = await ground();
   await removeKey(on.plugin());
-  expect(on.clore.requests.map((request) => request.path)).toEqual(["/v1/my_orders", "/v1/my_orders"]);
+  expect(on.answered()).toEqual(["my_orders", "my_orders"]);
 });
 
 /** Runs 20 times as fast. */

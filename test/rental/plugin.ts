@@ -17,6 +17,8 @@ export interface Ground extends AsyncDisposable {
   plugin(machine?: string, config?: Record<string, string>): PluginContext;
   /** Orders that bill, by id. */
   live(): number[];
+  /** Endpoints that were asked and answered, in order; what came too early for the service's pace left out. */
+  answered(): string[];
 }
 
 /** An emulator 20 times as fast with three servers, the cheapest first. */
@@ -42,6 +44,8 @@ export async function ground(options: EmulatorOptions = {}): Promise<Ground> {
       return plugin;
     },
     live: () => clore.active().map((order) => order.orderId),
+    answered: () =>
+      clore.requests.flatMap(({ path, status }) => (status === 429 ? [] : (path.split("/").at(-1) ?? []))),
     async [Symbol.asyncDispose]() {
       await Promise.all(plugins.map((plugin) => plugin.close()));
       await clore.close();
