@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,11 +28,15 @@ export async function ollamaHome(): Promise<string> {
   return home;
 }
 
-/** Starts it on loopback. What a killed one downloaded is kept, as on hosts. */
-export async function startOllama(): Promise<TestOllama> {
+/**
+ * Starts it on loopback. What a killed one downloaded is kept, as on hosts.
+ * `diskKb`: its folder is a file system of that size; needs root.
+ */
+export async function startOllama({ diskKb }: { diskKb?: number } = {}): Promise<TestOllama> {
   const program = join(await ollamaHome(), "bin/ollama");
   const port = await freePort();
   const home = mkdtempSync(join(tmpdir(), "clore-ollama-"));
+  if (diskKb !== undefined) execFileSync("mount", ["-t", "tmpfs", "-o", `size=${diskKb}k`, "tmpfs", home]);
   const url = `http://127.0.0.1:${port}`;
   let child: ReturnType<typeof spawn> | undefined;
   const killAtExit = () => child?.kill("SIGKILL");
@@ -75,6 +79,7 @@ export async function startOllama(): Promise<TestOllama> {
     async [Symbol.asyncDispose]() {
       await kill();
       process.off("exit", killAtExit);
+      if (diskKb !== undefined) execFileSync("umount", [home]);
       rmSync(home, { recursive: true, force: true });
     },
   };

@@ -39,9 +39,9 @@ describe.skipIf(needs("ollama"))("a model in a real Ollama on a host", { concurr
     await machine?.close();
   });
 
-  async function stage() {
+  async function stage(options: { diskKb?: number } = {}) {
     const registry = await startModelRegistry();
-    const ollama = await startOllama();
+    const ollama = await startOllama(options);
     const statuses: string[] = [];
     const infos: string[] = [];
     const log = {
@@ -155,6 +155,19 @@ describe.skipIf(needs("ollama"))("a model in a real Ollama on a host", { concurr
     expect((await failure(s.pull())).code).toBe("model.corrupt");
     expect(await s.ollama.api("GET", "/api/tags")).toEqual({ models: [] });
   });
+
+  test.skipIf(needs("root"))(
+    "a disk that becomes full in the middle of a pull is told as what it is",
+    async () => {
+      await using s = await stage({ diskKb: 300 });
+      const error = await failure(s.pull());
+      expect(error).toMatchObject({
+        code: "model.no-space",
+        message: "the host's disk became full while gemma3:4b was pulled",
+        seen: expect.stringContaining("no space left on device"),
+      });
+    },
+  );
 
   test("a digest that the registry has not is refused before anything is loaded", async () => {
     await using s = await stage();
