@@ -1,0 +1,38 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type SharedMachines, sharedMachines } from "../support/faults/machines.ts";
+import { play } from "../support/faults/play.ts";
+import { schedules } from "../support/faults/schedule.ts";
+
+// For looking into a failure only: what runs by itself always runs all of them.
+const count = Number(process.env.CLORE_FAULT_SCHEDULES ?? 504);
+const seed = Number(process.env.CLORE_FAULT_SEED ?? Date.now() % 1_000_000_000);
+const lanes = Math.min(8, count);
+
+let machines: SharedMachines;
+let played = 0;
+beforeAll(async () => {
+  machines = await sharedMachines();
+});
+afterAll(async () => {
+  await machines[Symbol.asyncDispose]();
+  console.log(`${played} random schedules (seed ${seed})`);
+});
+
+test("no order is lost, doubled or unpaid for, whatever fails and whoever is killed", async () => {
+  const broken = await Promise.all(Array.from({ length: lanes }, (_, lane) => playLane(seed + lane)));
+  expect(broken.filter((one) => one !== undefined).join("\n\n")).toBe("");
+}, 1_200_000);
+
+/** Gives the smallest schedule that breaks a promise, if one does. */
+async function playLane(laneSeed: number): Promise<string | undefined> {
+  const promise = fc.asyncProperty(schedules(4, 3), async (schedule) => {
+    const problems = await play(schedule, machines);
+    played++;
+    if (problems.length > 0) throw new Error(problems.join("\n"));
+  });
+  const outcome = await fc.check(promise, { seed: laneSeed, numRuns: Math.ceil(count / lanes) });
+  if (!outcome.failed) return undefined;
+  const { counterexample, errorInstance, counterexamplePath } = outcome;
+  return `seed ${laneSeed}, path ${counterexamplePath}\n${JSON.stringify(counterexample)}\n${errorInstance}`;
+}

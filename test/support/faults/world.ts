@@ -1,0 +1,235 @@
+import { type FSWatcher, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, watch } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { LedgerOrder } from "../../../src/emulator/ledger.ts";
+import type { RowOverride } from "../../../src/emulator/market/rows.ts";
+import { type Emulator, startEmulator } from "../../../src/emulator/server.ts";
+import { type Entry, Ledger } from "../../../src/ledger/ledger.ts";
+import { newKeyPair } from "../machines.ts";
+import { nameOf, SmallEngine, type Wire } from "./engine.ts";
+import type { SharedMachines } from "./machines.ts";
+import type { PluginProcess } from "./plugin-process.ts";
+import { startTap, type Tap } from "./tap.ts";
+import { Trace } from "./trace.ts";
+
+/** How many times as fast as real the emulated service lives. */
+export const speed = Number(process.env.CLORE_FAULT_SPEED ?? 40);
+
+export interface WorldOptions {
+  machines: SharedMachines;
+  seed?: number;
+  /** Orders of somebody else on the same account. @default 0 */
+  foreign?: number;
+  /** `clore:` configuration. */
+  config?: Record<string, string>;
+}
+
+/** One account of an emulated Clore.ai, one stack, and the machines that it is worked on from. */
+export class World implements AsyncDisposable {
+  readonly emulator: Emulator;
+  readonly trace: Trace;
+  readonly tap: Tap;
+  readonly engine: SmallEngine;
+  /** Ids of orders that are none of ours. */
+  readonly foreign: ReadonlySet<number>;
+  /** The plugin of the command that runs, or ran last. */
+  plugin: PluginProcess | undefined;
+  /** What billed right after each create that was carried out: URN → orders, and USD per day of all on the account. */
+  readonly peaks: { byUrn: ReadonlyMap<string, readonly number[]>; usdPerDay: number }[] = [];
+  readonly #root: string;
+  readonly #env: Record<string, string>;
+  readonly #homes: string[] = [];
+  readonly #watchers: FSWatcher[] = [];
+  #lines = 0;
+
+  private constructor(
+    root: string,
+    emulator: Emulator,
+    trace: Trace,
+    tap: Tap,
+    foreign: ReadonlySet<number>,
+    config: Record<string, string>,
+  ) {
+    this.#root = root;
+    this.emulator = emulator;
+    this.trace = trace;
+    this.tap = tap;
+    this.foreign = foreign;
+    this.#env = {
+      PATH: process.env.PATH ?? "",
+      HOME: root,
+      CLORE_API_URL: tap.apiUrl,
+      CLORE_API_KEY: emulator.apiKey,
+      CLORE_EMULATOR_SPEED: String(speed),
+      ...(process.env.CLORE_TEST_RUN ? { CLORE_TEST_RUN: process.env.CLORE_TEST_RUN } : {}),
+    };
+    this.moveTo("laptop");
+    this.engine = new SmallEngine({
+      env: this.#env,
+      config: { lease: "8h", ...config },
+      onStart: (plugin) => {
+        this.plugin = plugin;
+      },
+    });
+  }
+
+  static async start({ machines, seed = 1, foreign = 0, config = {} }: WorldOptions): Promise<World> {
+    const root = mkdtempSync(join(tmpdir(), "clore-world-"));
+    const trace = new Trace();
+    // Told of what lies behind, once the world is there.
+    let notice = () => {};
+    const emulator = await startEmulator({
+      machines: machines.kind((step) => {
+        notice();
+        void trace.reach("ssh", `ssh ${step}`, "seen");
+      }),
+      speed,
+      seed,
+      marketSize: 0,
+      market: market(),
+      stateDir: root,
+    });
+    const strangers = await rentForeign(emulator, foreign);
+    let carried = (_path: string) => {};
+    const tap = await startTap(emulator, {
+      async reach(path, phase) {
+        notice();
+        await trace.reach("api", path, phase);
+      },
+      carried: (path) => carried(path),
+    });
+    const world = new World(root, emulator, trace, tap, strangers, config);
+    notice = () => world.#noticeLedger();
+    carried = (path) => {
+      if (path === "create_order") world.#measure();
+    };
+    return world;
+  }
+
+  /** From now on the plugin runs on a machine with a ledger of its own. */
+  moveTo(machine: string): void {
+    const home = join(this.#root, `home-${machine}`);
+    this.#env.CLORE_HOME = home;
+    if (!this.#homes.includes(home)) {
+      mkdirSync(home, { recursive: true });
+      this.#homes.push(home);
+      this.#watchers.push(watch(home, () => this.#noticeLedger()));
+    }
+    this.#lines = this.#ledgerText().split("\n").length - 1;
+  }
+
+  /** Our orders that bill. */
+  live(): readonly LedgerOrder[] {
+    return this.emulator.active().filter((order) => !this.foreign.has(order.orderId));
+  }
+
+  /** All orders that were ever ours. */
+  ours(): readonly LedgerOrder[] {
+    return this.emulator.ledger().orders.filter((order) => !this.foreign.has(order.orderId));
+  }
+
+  /** What the plugins have written down, on whatever machine. */
+  entries(): Entry[] {
+    return this.#homes.flatMap((home) => new Ledger(home).entries());
+  }
+
+  /** Order ids that the state names, by the name of their Server; condemned ones have their own line. */
+  recorded(): Map<string, number> {
+    const found = new Map<string, number>();
+    for (const one of this.engine.state.resources) {
+      const { orderId } = one.outputs as { orderId?: number };
+      if (typeof orderId === "number") found.set(`${nameOf(one)}${one.condemned ? " (old)" : ""}`, orderId);
+    }
+    return found;
+  }
+
+  /** Cuts the newest ledger line in half, as a crash in mid-write does. */
+  tearLedger(): void {
+    const text = this.#ledgerText();
+    const start = text.lastIndexOf("\n", text.length - 2) + 1;
+    truncateSync(this.#ledgerPath, start + Math.floor((text.length - start) / 2));
+    this.#lines = text.split("\n").length - 2;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const watcher of this.#watchers) watcher.close();
+    await this.tap[Symbol.asyncDispose]();
+    await this.emulator.close();
+    rmSync(this.#root, { recursive: true, force: true });
+  }
+
+  /** An intent is written before its create, so the newest one for a server says whose its order is. */
+  #measure(): void {
+    const entries = this.entries().toSorted((a, b) => b.at.getTime() - a.at.getTime());
+    const byUrn = Map.groupBy(
+      this.live(),
+      (order) => entries.find((one) => one.serverId === order.serverId)?.urn ?? `nobody's #${order.serverId}`,
+    );
+    this.peaks.push({
+      byUrn: new Map([...byUrn].map(([urn, orders]) => [urn, orders.map((order) => order.orderId)])),
+      usdPerDay: this.emulator.active().reduce((sum, order) => sum + order.pricePerDayUsd, 0),
+    });
+  }
+
+  get #ledgerPath(): string {
+    return join(this.#env.CLORE_HOME ?? "", "ledger.jsonl");
+  }
+
+  #ledgerText(): string {
+    try {
+      return readFileSync(this.#ledgerPath, "utf8");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+      throw error;
+    }
+  }
+
+  #noticeLedger(): void {
+    const lines = this.#ledgerText().split("\n").slice(0, -1);
+    for (; this.#lines < lines.length; this.#lines++) {
+      const { kind, outcome } = parse(lines[this.#lines] ?? "");
+      void this.trace.reach("ledger", `ledger ${outcome ?? kind}`, "written");
+    }
+  }
+}
+
+function parse(line: string): { kind?: string; outcome?: string } {
+  try {
+    return JSON.parse(line) as { kind?: string; outcome?: string };
+  } catch {
+    return { kind: "torn" };
+  }
+}
+
+/** Servers whose price differs, so that the choice is the same each time. Ids from 900 are rented by others. */
+function market(): RowOverride[] {
+  const price = (usd: number) => ({
+    on_demand: { "USD-Blockchain": usd },
+    spot: { "USD-Blockchain": usd / 2 },
+  });
+  const free = Array.from({ length: 14 }, (_, i) => ({ id: 100 + i, price: price(1 + i / 10) }));
+  return [...free, { id: 900, price: price(9) }, { id: 901, price: price(9) }];
+}
+
+async function rentForeign(emulator: Emulator, count: number): Promise<Set<number>> {
+  for (let i = 0; i < count; ) {
+    const answer = await fetch(`${emulator.apiUrl}/create_order`, {
+      method: "POST",
+      headers: { auth: emulator.apiKey },
+      body: JSON.stringify({
+        currency: "USD-Blockchain",
+        image: "cloreai/jupyter:ubuntu24.04-v2",
+        renting_server: 900 + i,
+        type: "on-demand",
+        ports: { "22": "tcp" },
+        ssh_key: newKeyPair().publicKey,
+      }),
+    });
+    if (answer.status === 200 && ((await answer.json()) as { code: number }).code === 0) i++;
+    else await delay(20);
+  }
+  return new Set(emulator.active().map((order) => order.orderId));
+}
+
+export type { Wire };
