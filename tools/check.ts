@@ -1,8 +1,9 @@
-// `npm run check`: format and lint, types, and the project's own rules. All of them run, so that one look shows all.
+// `npm run check`: format and lint, types, the project's own rules, known holes in dependencies. All of them run, so that one look shows all.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { audit } from "./audit.ts";
 import { breaches } from "./check-rules.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -24,9 +25,18 @@ function ownRules(): boolean {
   return ok;
 }
 
+function dependencies(): boolean {
+  const { outcome, lines } = audit(root);
+  for (const line of lines) console.log(line);
+  const words = { clean: "ok  ", findings: "FAIL", unknown: "??  " };
+  console.log(`${words[outcome]}  npm audit, high and critical`);
+  return outcome !== "findings";
+}
+
 const results = [
   passes("format and lint", "biome", "check", "--no-errors-on-unmatched", "."),
   passes("types", "tsc", "--project", "."),
   ownRules(),
+  dependencies(),
 ];
 process.exitCode = results.every(Boolean) ? 0 : 1;
