@@ -42,7 +42,9 @@ export async function startOllama({ diskKb }: { diskKb?: number } = {}): Promise
   const killAtExit = () => child?.kill("SIGKILL");
   process.once("exit", killAtExit);
   const start = async () => {
-    const env = { PATH: process.env.PATH, HOME: home, OLLAMA_HOST: `127.0.0.1:${port}`, OLLAMA_NOPRUNE: "1" };
+    // With the rest of the environment: `npm test` tells by it what is left over from its run.
+    const own = { HOME: home, OLLAMA_MODELS: join(home, "models"), OLLAMA_HOST: `127.0.0.1:${port}` };
+    const env = { ...process.env, ...own, OLLAMA_NOPRUNE: "1" };
     child = spawn(program, ["serve"], { env, stdio: "ignore" });
     for (let tries = 0; tries < 400; tries++) {
       if (

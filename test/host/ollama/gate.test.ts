@@ -32,6 +32,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => behind.listen(0, "127.0.0.1", resolve));
   const port = await freePort();
   const env = {
+    ...process.env,
     PORT: String(port),
     OLLAMA_PORT: String((behind.address() as AddressInfo).port),
     GATE_KEYS: "right,second",
@@ -105,6 +106,9 @@ test("says that it is up without a key, and nothing else", async () => {
 });
 
 test("without a key to ask for it does not start", async () => {
-  const child = spawn(process.execPath, [gate], { env: { PORT: "0" }, stdio: "ignore" });
+  const child = spawn(process.execPath, [gate], {
+    env: { ...process.env, PORT: "0", GATE_KEYS: "" },
+    stdio: "ignore",
+  });
   expect((await once(child, "exit"))[0]).toBe(2);
 });

@@ -82,7 +82,9 @@ describe.skipIf(needs("ollama"))("a model in a real Ollama on a host", { concurr
     expect(await s.ollama.api("GET", "/api/tags")).toMatchObject({ models: [{ name: "gemma3:4b" }] });
 
     const before = s.registry.dataRequests.length;
+    s.infos.length = 0;
     await s.ensure({ knownDigest: ready.digest });
+    expect(s.infos).toEqual([]);
     expect(s.registry.dataRequests.length).toBe(before);
   });
 
