@@ -43,10 +43,9 @@ test("nothing is rented while it cannot be told whether the lost order stands", 
 
 test("a listing that lacks the order once is not believed", async () => {
   await using on = await ground();
-  const orderId = await lostRun(on.plugin(), { until: "seen" });
   await lostRun(on.plugin("elsewhere"), { serverId: 102, of: generateKeyPair() });
-  await on.clore.faults.order("shrunken-listing");
-  await on.clore.faults.order("shrunken-listing", { onCall: 2 });
+  const orderId = await lostRun(on.plugin(), { until: "seen" });
+  await on.clore.faults.order("shrunken-listing"); // the younger half is missing
   const made = await server.create(wanted(), callOf(on.plugin(), urn));
   expect(made.state.orderId).toBe(orderId);
   expect(on.live()).toHaveLength(2);
@@ -137,16 +136,19 @@ test("the orders of another stack are asked once, and left alone", async () => {
   expect(on.live()).toHaveLength(2);
 });
 
-test("a replacement does not take the order of what it replaces", async () => {
-  await using on = await ground();
-  const plugin = on.plugin();
-  const old = await server.create(wanted(), callOf(plugin, urn));
-  const next = on.plugin();
-  server.notice?.(old.state, next); // as the engine's Diff does
-  const made = await server.create(wanted(), callOf(next, urn));
-  expect(made.state.orderId).not.toBe(old.state.orderId);
-  expect(on.live()).toHaveLength(2);
-});
+test.each(["laptop", "pipeline"])(
+  "a replacement does not take the order of what it replaces: on the %s",
+  async (machine) => {
+    await using on = await ground();
+    const plugin = on.plugin();
+    const old = await server.create(wanted(), callOf(plugin, urn));
+    const next = on.plugin(machine);
+    server.notice?.(old.state, next); // as the engine's Diff does
+    const made = await server.create(wanted(), callOf(next, urn));
+    expect(made.state.orderId).not.toBe(old.state.orderId);
+    expect(on.live()).toHaveLength(2);
+  },
+);
 
 test("a run that ended in good order leaves nothing to adopt, even when the next one shows no state", async () => {
   await using on = await ground();
