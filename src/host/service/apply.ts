@@ -1,9 +1,11 @@
+import type { Clock } from "../../core/clock.ts";
 import { CloreError } from "../../core/errors.ts";
 import { type Log, silentLog } from "../../core/log.ts";
 import { until } from "../../core/until.ts";
 import type { SshConnection } from "../../ssh/types.ts";
 import { diskFull, isDiskFull, notingFullDisk } from "../failure.ts";
 import { answerWords, httpOnHost } from "../http.ts";
+import { showingItsLog } from "./follow.ts";
 import { parseObserved, readAnswer, readLog, type ServiceSeen } from "./observe.ts";
 import type { ServicePlan } from "./plan.ts";
 import { runServiceScript } from "./script.ts";
@@ -12,6 +14,7 @@ import { applyTimeoutMs, type ServiceSpec } from "./spec.ts";
 interface Io {
   signal?: AbortSignal;
   log?: Log;
+  clock?: Clock;
 }
 
 /**
@@ -34,7 +37,8 @@ export async function applyService(
   );
   log.status(`service ${spec.name}: ${plan.steps.at(-1)}, ${plan.because}`);
   const options = { timeoutMs: applyTimeoutMs(spec), signal: io.signal };
-  const result = await runServiceScript(ssh, ["apply", spec.name, digest, plan.supervisor], options);
+  const applied = runServiceScript(ssh, ["apply", spec.name, digest, plan.supervisor], options);
+  const result = await showingItsLog(ssh, spec.name, applied, { log, clock: io.clock });
   const answer = parseAnswer(result.stdout);
   if (answer.result === "unchecked") {
     await checkThroughSsh(ssh, spec, io);
