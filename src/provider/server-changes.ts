@@ -1,8 +1,9 @@
 import { gpuKey } from "../catalog/gpus.ts";
 import type { Change } from "./handler.ts";
 import { stable } from "./rpc/values.ts";
-import type { ServerInputs } from "./server-inputs.ts";
-import type { OfferedServer, ServerState } from "./server-state.ts";
+import { defaultImage, type ServerInputs } from "./server-inputs.ts";
+import type { OfferedServer } from "./server-offered.ts";
+import type { ServerState } from "./server-state.ts";
 import { sameKey } from "./server-state.ts";
 
 /** Whether the running server satisfies a changed limit: only then is it kept. */
@@ -31,6 +32,15 @@ function names(codes: readonly string[], country: string | undefined): boolean {
   return codes.some((code) => code.toUpperCase() === country);
 }
 
+/** What is meant where nothing is said: saying it, or no longer saying it, is no difference. */
+const defaults: Partial<ServerInputs> = {
+  image: defaultImage,
+  market: "on-demand",
+  currency: "auto",
+  autosshEntrypoint: false,
+  ports: {},
+};
+
 /** Properties that never touch a running server. */
 const neverReplaces = new Set([
   "maxPricePerDay",
@@ -53,17 +63,23 @@ export function serverChanges(
 ): Change[] {
   const changes: Change[] = [];
   for (const path of new Set([...Object.keys(recorded), ...Object.keys(want)]) as Set<keyof ServerInputs>) {
-    if (sameKey(path, recorded, want) || stable(recorded[path]) === stable(want[path])) continue;
-    changes.push({ path, kind: kindOf(path, state, want) });
+    const [before, after] = [recorded[path] ?? defaults[path], want[path] ?? defaults[path]];
+    if (sameKey(path, recorded, want) || stable(before) === stable(after)) continue;
+    changes.push({ path, kind: kindOf(path, recorded, state, want) });
   }
   if (state.reachable === false) changes.push({ path: "reachable", kind: "update", drift: true });
   return changes;
 }
 
-function kindOf(path: keyof ServerInputs, state: Partial<ServerState>, want: ServerInputs): Change["kind"] {
+function kindOf(
+  path: keyof ServerInputs,
+  recorded: Partial<ServerInputs>,
+  state: Partial<ServerState>,
+  want: ServerInputs,
+): Change["kind"] {
   if (neverReplaces.has(path)) return "update";
-  // An existing host can be given another key; a rented one was ordered with it.
-  if (path === "sshKey") return state.kind === "existing" ? "update" : "replace";
+  // An existing host can be given another key; a rented one was ordered with it, and an imported one shows no key.
+  if (path === "sshKey") return state.kind === "existing" || !recorded.sshKey ? "update" : "replace";
   const check = satisfied[path];
   return check && state.offered && check(state.offered, want) ? "update" : "replace";
 }

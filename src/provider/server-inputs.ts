@@ -6,6 +6,9 @@ import { checkOfferRequest } from "../market/check.ts";
 import type { PluginContext } from "./context.ts";
 import { leaseHours, offerRequestOf } from "./server-request.ts";
 
+/** Known to start sshd and to take the order's key (docs/clore-api.md). */
+export const defaultImage = "cloreai/jupyter:ubuntu24.04-v2";
+
 const perDay = z
   .number({ error: "should be a number: USD per day" })
   .positive({ error: "should be more than 0: USD per day (24 h)" });

@@ -4,24 +4,8 @@ import type { RentalRecord } from "../rental/record.ts";
 import type { ConnectionInputs } from "./connection.ts";
 import { stable } from "./rpc/values.ts";
 import type { ServerInputs } from "./server-inputs.ts";
+import type { OfferedServer } from "./server-offered.ts";
 import { leaseHours } from "./server-request.ts";
-
-/** What the market said of the server when it was rented: changed limits are compared with it. */
-export type OfferedServer = {
-  serverId: number;
-  gpu?: string;
-  gpuCount: number;
-  vramGbPerGpu: number;
-  ramGb: number;
-  diskGb: number;
-  cpuCores: number;
-  downMbps: number;
-  upMbps: number;
-  reliability: number;
-  country?: string;
-  currency: string;
-  market: string;
-};
 
 /** A Server's outputs as they are kept in the state. */
 export type ServerState = {

@@ -4,7 +4,6 @@ import { formatSeconds } from "../cost/duration.ts";
 import { formatUsd, perHour } from "../cost/price.ts";
 import { readFacts } from "../host/facts.ts";
 import { HOST_FOLDER, leaveHost } from "../host/layout.ts";
-import type { Offer } from "../market/offers.ts";
 import {
   type AcquireIo,
   type AcquireRequest,
@@ -25,19 +24,18 @@ import type { SshTarget } from "../ssh/types.ts";
 import type { Call, Handler } from "./handler.ts";
 import { InitFailure } from "./rpc/failures.ts";
 import { serverChanges } from "./server-changes.ts";
-import { type ServerInputs, serverInputs, serverRules } from "./server-inputs.ts";
+import { importOrder } from "./server-import.ts";
+import { defaultImage, type ServerInputs, serverInputs, serverRules } from "./server-inputs.ts";
 import { adoptLeftBehind } from "./server-left-behind.ts";
+import { offeredBy, offeredOf } from "./server-offered.ts";
 import { jobOf, offerRequestOf } from "./server-request.ts";
 import {
   existingState,
-  type OfferedServer,
   rentedState,
   type ServerState,
   steadyFacts,
   unfinishedState,
 } from "./server-state.ts";
-
-const defaultImage = "cloreai/jupyter:ubuntu24.04-v2";
 
 /** A machine that was reached and verified: rented, or an existing host. */
 export const server: Handler<ServerInputs, ServerState> = {
@@ -321,70 +319,4 @@ async function lookAgain(known: ServerState, call: Call): Promise<ServerState> {
     call.log.warn(`${error.code}: ${error.message}`);
     return { ...known, reachable: false };
   }
-}
-
-/** `pulumi import clore:index:Server name <order id>`: what the order itself tells; the key must be given in the program. */
-async function importOrder(
-  id: string,
-  call: Call,
-): Promise<{ id: string; inputs: ServerInputs; state: ServerState } | undefined> {
-  const orderId = Number(id.replace(/^order-/, ""));
-  if (!Number.isInteger(orderId)) {
-    throw new CloreError("rental.bad-import-id", {
-      message: `${id} is no order id`,
-      hint: "import a rented server by the number of its order: pulumi import clore:index:Server name 1939941",
-    });
-  }
-  const seen = await presence(call.plugin.clore, orderId, call.signal);
-  if (seen.is !== "live") return undefined;
-  const { order } = seen;
-  const record: RentalRecord = {
-    intentId: `imported-${orderId}`,
-    account: call.plugin.account(),
-    serverId: order.serverId,
-    orderId,
-    certain: true,
-    image: order.image ?? defaultImage,
-    market: order.market,
-    currency: order.currency as RentalRecord["currency"],
-    pricePerDay: order.pricePerDay,
-    pricePerDayUsd: order.currency === "USD-Blockchain" ? order.pricePerDay : 0,
-    createdAt: order.createdAt.toISOString(),
-    chosenBecause: "imported",
-  };
-  const inputs = { image: record.image, market: record.market } as ServerInputs;
-  return {
-    id: `order-${orderId}`,
-    inputs,
-    state: { ...unfinishedState(record, undefined), reachable: false },
-  };
-}
-
-/** What the market says of an adopted server: rented ones are listed too. */
-async function offeredBy(record: RentalRecord, call: Call): Promise<OfferedServer | undefined> {
-  const market = await call.plugin.clore.marketplace(call.signal).catch(() => undefined);
-  const server = market?.servers.find((one) => one.serverId === record.serverId);
-  return server && offeredOf({ server, currency: record.currency, market: record.market });
-}
-
-function offeredOf(
-  offer: Pick<Offer, "server" | "currency" | "market"> | undefined,
-): OfferedServer | undefined {
-  if (!offer) return undefined;
-  const { server: s, currency, market } = offer;
-  return {
-    serverId: s.serverId,
-    gpu: s.gpuModel,
-    gpuCount: s.gpus.length,
-    vramGbPerGpu: s.vramGbPerGpu,
-    ramGb: s.ramGb,
-    diskGb: s.diskGb,
-    cpuCores: s.cpuCores,
-    downMbps: s.downMbps,
-    upMbps: s.upMbps,
-    reliability: s.reliability,
-    country: s.country,
-    currency,
-    market,
-  };
 }

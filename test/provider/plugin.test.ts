@@ -179,7 +179,13 @@ describe("a rented server", () => {
     const orderId = String(server.values.orderId);
     const imported = await engine.read("Server", orderId);
     expect(imported).toMatchObject({ id: `order-${orderId}`, values: { serverId: 101, kind: "rented" } });
-    await engine.delete("Server", imported?.id ?? "", imported?.values ?? {});
+    // Nothing that the program says of it replaces it, as long as the server satisfies it.
+    const before = imported?.inputs.values ?? {};
+    const changes = await engine.diff("Server", imported?.id ?? "", imported?.values ?? {}, before, inputs);
+    expect(changes.filter((change) => change.includes("replace"))).toEqual([]);
+    const updated = await engine.update("Server", imported?.id ?? "", imported?.values ?? {}, inputs);
+    expect(updated.values).toMatchObject({ orderId: Number(orderId), reachable: true });
+    await engine.delete("Server", imported?.id ?? "", updated.values);
     expect((await failureOf(engine.read("Server", "my-server"))).message).toMatch(/^rental\.bad-import-id/);
   });
 });

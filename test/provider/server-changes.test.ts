@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import type { Change } from "../../src/provider/handler.ts";
 import { serverChanges } from "../../src/provider/server-changes.ts";
 import type { ServerInputs } from "../../src/provider/server-inputs.ts";
-import type { OfferedServer, ServerState } from "../../src/provider/server-state.ts";
+import type { OfferedServer } from "../../src/provider/server-offered.ts";
+import type { ServerState } from "../../src/provider/server-state.ts";
 
 const sshKey = { publicKey: "ssh-ed25519 AAAA", privateKey: "one" };
 const offered: OfferedServer = {
