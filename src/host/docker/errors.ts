@@ -26,6 +26,14 @@ export function dockerError(
       cause: error,
     });
   }
+  if (/could not select device driver/i.test(words)) {
+    return new CloreError("host.docker-no-gpus", {
+      message: `${what}: the host's Docker cannot give GPUs to containers`,
+      seen,
+      hint: "install NVIDIA's container toolkit there (nvidia-ctk runtime configure --runtime=docker), or use mode native",
+      cause: error,
+    });
+  }
   const retry = code === "host.image-not-found" || code === "host.image-build-failed" ? "no" : "later";
   return new CloreError(code, { message: `${what} failed`, seen, retry, cause: error });
 }

@@ -86,6 +86,18 @@ export function describeDockerKind(): void {
       expect((await ensureContainer(docker, web)).id).toBe(made.id);
     });
 
+    test("GPUs that this Docker cannot give are an error with a way out, and nothing is left", async () => {
+      using docker = dockerOver(host.ssh, await readFacts(host.ssh));
+      const { ports: _, health: __, ...plain } = web;
+      await expect(ensureContainer(docker, { ...plain, name: "gpus", gpus: "all" })).rejects.toMatchObject({
+        code: "host.docker-no-gpus",
+        message: "container gpus: the host's Docker cannot give GPUs to containers",
+        seen: expect.stringContaining("[[gpu]]"),
+      });
+      await removeContainer(docker, "gpus", 1);
+      expect((await observeContainer(docker.docker, "gpus")).current).toBeUndefined();
+    });
+
     test("after a restart of the machine daemon and container come back by themselves", async () => {
       await host.reboot();
       await expect.poll(() => ask(host).catch(() => "not yet"), { timeout: 60_000 }).toBe("inside");
