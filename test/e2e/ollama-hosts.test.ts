@@ -50,8 +50,7 @@ for (const { name, machine: options, skip } of hosts) {
       from = `http://${bridge.host}:${registry.port}`;
       machine = await startMachine({ ...options, ports: [port] });
       ssh = await connect({ ...machine, hostKey: undefined }, { timeoutMs: 10_000 });
-      // The plugin finds this machine's Ollama as it would on a laptop.
-      engine = await Engine.start({ env: { XDG_CACHE_HOME: dirname(cacheDirectory(process.env)) } });
+      engine = await startEngine();
     });
     afterAll(async () => {
       await engine?.[Symbol.asyncDispose]();
@@ -187,6 +186,24 @@ for (const { name, machine: options, skip } of hosts) {
       model = { id: partial!.id, inputs, values: done.values };
     });
 
+    test("Ctrl-C in the middle of a pull: what was begun is recorded, and only the rest is loaded later", async () => {
+      await engine.delete("Model", model.id, model.values);
+      registry.order({ name: "stalled", afterBytes: 300_000, times: 1 });
+      const { values: inputs } = await engine.check("Model", modelInputs());
+      engine.lines.length = 0;
+      const pulling = engine.create("Model", inputs).catch((error: unknown) => error);
+      await engine.saw(/71 %/);
+      await engine.cancel();
+      const { partial } = (await pulling) as CallFailed;
+      expect(partial).toMatchObject({ id: "gemma3:4b", values: { status: "unfinished" } });
+      await engine[Symbol.asyncDispose](); // a plugin that was cancelled ends
+      engine = await startEngine();
+      const done = await engine.update("Model", partial!.id, partial!.values, inputs);
+      expect(done.values).toMatchObject({ status: "ready" });
+      expect(registry.dataRequests.at(-1)?.from).toBe(300_000);
+      model = { id: partial!.id, inputs, values: done.values };
+    });
+
     test("is removed with its data", async () => {
       await engine.delete("Model", model.id, model.values);
       expect(await api(ssh, port, "GET", "/api/tags")).toContain('"models":[]');
@@ -197,6 +214,11 @@ for (const { name, machine: options, skip } of hosts) {
       expect(left.stdout).toBe("");
     });
   });
+}
+
+/** The plugin finds this machine's Ollama as it would on a laptop. */
+function startEngine(): Promise<Engine> {
+  return Engine.start({ env: { XDG_CACHE_HOME: dirname(cacheDirectory(process.env)) } });
 }
 
 async function answers(address: { host: string; port: number }): Promise<boolean> {
