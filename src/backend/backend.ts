@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { projectOf } from "./project.ts";
 import { type PulumiIo, pulumiJson, unreadable } from "./pulumi.ts";
 import { type OwnedServer, readState, type StackState } from "./state.ts";
 
 /** All stacks of the backend that the `pulumi` CLI is logged in to. */
 export interface Backend {
-  /** As `pulumi stack ls` names them. */
+  /** `organization/project/stack` or `project/stack`; the stack alone in backends that know no projects. */
   stacks: readonly string[];
   servers: readonly OwnedServer[];
   /** URNs of servers whose create was cut short. */
@@ -22,12 +23,16 @@ const atOnce = 4;
  * @example const { servers } = await readBackend({ env: process.env, signal })
  */
 export async function readBackend(io: PulumiIo): Promise<Backend> {
+  const project = projectOf(io.cwd ?? process.cwd());
+  // In a project's folder the CLI leaves it out of the names of its own stacks.
+  const fullName = (stack: string) =>
+    project === undefined || stack.includes("/") ? stack : `${project}/${stack}`;
   const stacks = await listStacks(io);
   const states: StackState[] = [];
   const waiting = [...stacks];
   const work = async () => {
     for (let stack = waiting.shift(); stack !== undefined; stack = waiting.shift()) {
-      states.push(readState(stack, await pulumiJson(["stack", "export", "--stack", stack], io)));
+      states.push(readState(fullName(stack), await pulumiJson(["stack", "export", "--stack", stack], io)));
     }
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, stacks.length) }, work));
@@ -37,7 +42,7 @@ export async function readBackend(io: PulumiIo): Promise<Backend> {
     throw unreadable("the list of stacks", "it changed while the states were read");
   }
   return {
-    stacks,
+    stacks: stacks.map(fullName),
     servers: states.flatMap(({ servers }) => servers),
     pendingCreates: states.flatMap(({ pendingCreates }) => pendingCreates),
   };

@@ -4,6 +4,8 @@ import { CloreError, printable } from "../core/errors.ts";
 export interface PulumiIo {
   env: Readonly<Record<string, string | undefined>>;
   signal: AbortSignal;
+  /** Where it runs: a Pulumi.yaml there can name the backend. @default the process's folder */
+  cwd?: string;
 }
 
 /** The most that one call of the CLI may take, in milliseconds: a large state over a slow line. */
@@ -13,11 +15,12 @@ const limitMs = 120_000;
  * Runs the `pulumi` CLI and gives what it prints, parsed as JSON. Reads only.
  * @throws CloreError `backend.no-cli`, `backend.unreadable`
  */
-export async function pulumiJson(args: readonly string[], { env, signal }: PulumiIo): Promise<unknown> {
+export async function pulumiJson(args: readonly string[], { env, signal, cwd }: PulumiIo): Promise<unknown> {
   const what = `pulumi ${args.join(" ")}`;
   const result = await execa("pulumi", [...args, "--non-interactive"], {
     env: { ...env, PULUMI_SKIP_UPDATE_CHECK: "1" },
     extendEnv: false,
+    cwd,
     reject: false,
     stdin: "ignore",
     timeout: limitMs,

@@ -3,7 +3,7 @@ import { unreadable } from "./pulumi.ts";
 
 /** A rented server as a stack's state has it. */
 export interface OwnedServer {
-  /** As `pulumi stack ls` names it: `organization/project/stack`. */
+  /** See `Backend.stacks`. */
   stack: string;
   urn: string;
   /** Pulumi's id of the resource. */

@@ -54,6 +54,8 @@ export interface PluginContext {
 }
 
 export function configure({ config, env, log }: PluginSettings): PluginContext {
+  const defaultLease = leaseSetting(config.lease);
+  const maxActivePricePerDayUsd = capSetting(config.maxActivePricePerDay);
   const apiUrl = config.apiUrl ?? env.CLORE_API_URL ?? defaultApiUrl;
   const key = config.apiKey ?? env.CLORE_API_KEY;
   const apiKey = key ? new Secret(key) : undefined;
@@ -90,8 +92,8 @@ export function configure({ config, env, log }: PluginSettings): PluginContext {
     reserved: new Set(),
     pollMs: 1000 / pace,
     claims: new Claims(),
-    defaultLease: leaseSetting(config.lease),
-    maxActivePricePerDayUsd: capSetting(config.maxActivePricePerDay),
+    defaultLease,
+    maxActivePricePerDayUsd,
     planned: new Map(),
     async close() {
       await ssh.closeAll();

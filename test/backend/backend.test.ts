@@ -18,7 +18,7 @@ describe.skipIf(needs("pulumi"))("a file backend", () => {
     ]);
     const prod = backend.stack("proxy", "prod", [{ name: "half", serverId: 5, certain: false }]);
     const empty = backend.stack("other", "dev", []);
-    const read = await readBackend({ env: backend.env, signal });
+    const read = await readBackend({ env: backend.env, signal, cwd: backend.folder });
     expect(read.stacks.toSorted()).toEqual([dev, prod, empty].toSorted());
     expect(read.servers.toSorted((a, b) => (a.orderId ?? 99) - (b.orderId ?? 99))).toMatchObject([
       { stack: dev, orderId: 6, waitsForDeletion: true },
@@ -37,6 +37,15 @@ describe.skipIf(needs("pulumi"))("a file backend", () => {
     ]);
   });
 
+  test("names a stack with its project in the project's own folder too", async () => {
+    using backend = new FileBackend();
+    backend.stack("proxy", "dev", [{ orderId: 7 }]);
+    const other = backend.stack("other", "dev", []);
+    const read = await readBackend({ env: backend.env, signal, cwd: join(backend.folder, "proxy") });
+    expect(read.stacks.toSorted()).toEqual([other, "proxy/dev"]);
+    expect(read.servers).toMatchObject([{ stack: "proxy/dev", orderId: 7 }]);
+  });
+
   test("with one stack that cannot be read gives nothing, and names it", async () => {
     using backend = new FileBackend();
     backend.stack("proxy", "dev", [{ orderId: 7 }]);
@@ -53,7 +62,7 @@ describe.skipIf(needs("pulumi"))("a file backend", () => {
 
   test("that is not there is an error, not an empty list", async () => {
     using backend = new FileBackend();
-    const env = { ...backend.env, PULUMI_BACKEND_URL: "file:///nowhere" };
+    const env = { ...backend.env, PULUMI_BACKEND_URL: `file://${backend.folder}/missing` };
     await expect(readBackend({ env, signal })).rejects.toMatchObject({ code: "backend.unreadable" });
   });
 });

@@ -134,7 +134,7 @@ describe.skipIf(!hasPulumi)("clore guard", () => {
     ]);
     const unproven = await fleet.run("guard --once --warn 0");
     expect([unproven.code, unproven.err]).toEqual([1, expect.stringContaining("may be somebody else's")]);
-    const env = { ...fleet.env, PULUMI_BACKEND_URL: "file:///nowhere" };
+    const env = { ...fleet.env, PULUMI_BACKEND_URL: `file://${backend.folder}/missing` };
     expect(await fleet.run("guard --once --warn 0", { env })).toMatchObject({ code: 1 });
     expect(fleet.live()).toEqual([orderId]);
   });

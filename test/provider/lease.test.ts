@@ -46,6 +46,6 @@ test.each<{ config: Record<string, string>; says: string }>([
   { config: { maxActivePricePerDay: "0" }, says: "clore:maxActivePricePerDay: should be a number above 0" },
   { config: { maxActivePricePerDay: "ten" }, says: "clore:maxActivePricePerDay: should be a number above 0" },
 ])("the configuration $config is refused", ({ config, says }) => {
-  const env = { CLORE_HOME: "/nowhere" };
+  const env = { CLORE_HOME: "/dev/null/never-opened" };
   expect(() => configure({ config, env, log: silentLog })).toThrow(says);
 });
