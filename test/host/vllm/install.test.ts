@@ -53,11 +53,13 @@ describe.skipIf(needs("docker"))("vLLM on an unprivileged Debian with a GPU", ()
     });
   }, 300_000);
 
-  test("is installed into a virtual environment of ours, once", async () => {
+  test("is installed into a virtual environment of ours, once, though two ask at the same time", async () => {
     await host.ssh.writeFiles([
       { path: `${wheels}/${standIn.fileName}`, content: standIn.content, mode: 0o644 },
     ]);
-    const made = await vllmProcess(host.ssh, await facts(), { index: wheels });
+    const install = async () => vllmProcess(host.ssh, await facts(), { index: wheels });
+    const [made, meanwhile] = await Promise.all([install(), install()]);
+    expect(meanwhile).toEqual(made);
     expect(made).toEqual({
       program: `${environment}/bin/vllm`,
       env: {
@@ -68,7 +70,7 @@ describe.skipIf(needs("docker"))("vLLM on an unprivileged Debian with a GPU", ()
       },
     });
     await run(host.ssh, `rm -r ${wheels}`);
-    expect(await vllmProcess(host.ssh, await facts(), { index: wheels })).toEqual(made);
+    expect(await install()).toEqual(made);
   }, 60_000);
 
   test("serves a model on loopback only, and its token is seen by nobody", async () => {
