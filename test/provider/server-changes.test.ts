@@ -73,7 +73,6 @@ describe("a running server (2 × RTX 3090, 24 GB, DE, on-demand, USD)", () => {
     { name: "another server excluded", after: { excludeServers: [8] }, kind: "update" },
     { name: "the currency it is paid in", after: { currency: "USD-Blockchain" }, kind: "update" },
     { name: "another currency", after: { currency: "bitcoin" }, kind: "replace" },
-    { name: "the market it is from", after: { market: "on-demand" }, kind: "update" },
     { name: "the other market", after: { market: "spot" }, kind: "replace" },
     { name: "a cap below its price", after: { maxPricePerDay: 0.5 }, kind: "update" },
     { name: "another bid", after: { bidPricePerDay: 1 }, kind: "update" },
@@ -87,6 +86,10 @@ describe("a running server (2 × RTX 3090, 24 GB, DE, on-demand, USD)", () => {
     const found = changes(before, after);
     expect(found.length).toBeGreaterThan(0);
     expect(found.map((change) => change.kind)).toEqual(found.map(() => kind));
+  });
+
+  test("a default that is written out is no change", () => {
+    expect(changes({}, { market: "on-demand" })).toEqual([]);
   });
 
   test("the public half of the same key is no change", () => {
