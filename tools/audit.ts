@@ -42,7 +42,7 @@ export function verdictOf(printed: string): Verdict {
 
 /** Asks the registry about all packages of the lock file. */
 export function audit(root: string): Verdict {
-  // stdin is closed and time bounded: a registry behind a captive portal must not hold up the check.
+  // Bounded: a registry that never answers must not hold up the check.
   const { stdout } = spawnSync("npm", ["audit", "--json"], { cwd: root, encoding: "utf8", timeout: 60_000 });
   return verdictOf(stdout ?? "");
 }
