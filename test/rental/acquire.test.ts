@@ -58,7 +58,7 @@ describe("the next offer is taken", () => {
   ])("after $fault", async ({ fault, options, warns, first }) => {
     await using renting = new Renting(market);
     await market.faults.order(fault, { ...options });
-    const live = await renting.rent();
+    const live = await renting.rent(/^(stuck|ssh)/.test(fault) ? { bootMinutes: 3 } : {});
     expect(live.record.serverId).toBe(102);
     expect(renting.warnings.at(-1)).toMatch(/^server 101: .*; trying the next offer$/);
     expect(renting.warnings.join("\n")).toMatch(warns);
@@ -124,7 +124,7 @@ describe("an answer to the create that says nothing", () => {
     await using renting = new Renting(market);
     await market.faults.order("create-500-after-success");
     await market.faults.order("stuck-container");
-    const failed = renting.rent();
+    const failed = renting.rent({ bootMinutes: 2 });
     await expect(failed).rejects.toMatchObject({
       code: "rental.unproven",
       record: { serverId: 101, certain: false, orderId: expect.any(Number) },

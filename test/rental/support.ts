@@ -123,7 +123,7 @@ export class Renting implements AsyncDisposable {
       autosshEntrypoint: false,
       ports: { 22: "tcp" },
       acquireMinutes: 60,
-      bootMinutes: 2,
+      bootMinutes: 10, // 15 s: a loaded machine starts sandboxes slowly
       maxPricePerDayUsd: undefined,
       promised: { gpuModel: "RTX 3090", gpuCount: 1 },
       ...change,
