@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { FileBackend } from "../backend/support.ts";
 import { needs } from "../support/needs.ts";
 import { Fleet } from "./fleet.ts";
@@ -11,8 +11,11 @@ import { Fleet } from "./fleet.ts";
 const clore = fileURLToPath(new URL("../../bin/clore", import.meta.url));
 
 const hasPulumi = !needs("pulumi");
-const backend = new FileBackend();
-if (hasPulumi) backend.stack("proxy", "dev", []);
+let backend: FileBackend;
+beforeAll(() => {
+  backend = new FileBackend();
+  if (hasPulumi) backend.stack("proxy", "dev", []);
+});
 afterAll(() => backend[Symbol.dispose]());
 
 let fleet: Fleet;

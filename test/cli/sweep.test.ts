@@ -9,8 +9,11 @@ import { needs } from "../support/needs.ts";
 import { Fleet } from "./fleet.ts";
 
 describe.skipIf(needs("pulumi"))("clore sweep", () => {
-  const backend = new FileBackend();
-  beforeAll(() => void backend.stack("proxy", "dev", []));
+  let backend: FileBackend;
+  beforeAll(() => {
+    backend = new FileBackend();
+    backend.stack("proxy", "dev", []);
+  });
   afterAll(() => backend[Symbol.dispose]());
   let fleet: Fleet;
   let owned: number;
