@@ -167,11 +167,15 @@ async function capOf(choice: Choice, io: AcquireIo): Promise<(offer: RankedOffer
   const capUsd = io.maxActivePricePerDayUsd;
   if (capUsd === undefined) return () => {};
   const now = (io.clock ?? systemClock).now();
-  const { orders } = await io.orders.read({ notBefore: now - 5 * (io.pollMs ?? 1000), signal: io.signal });
+  const { orders, requestedAtMs: listedAtMs } = await io.orders.read({
+    notBefore: now - 5 * (io.pollMs ?? 1000),
+    signal: io.signal,
+  });
   const { account, ledger } = io;
   const { usdPerUnit } = choice;
   return (offer) => {
-    const active = activePricePerDayUsd({ orders, entries: ledger.entries(), account, usdPerUnit });
+    const entries = ledger.entries();
+    const active = activePricePerDayUsd({ orders, listedAtMs, entries, account, usdPerUnit });
     refuseOverCap(capUsd, active, offer.pricePerDayUsd);
   };
 }

@@ -8,6 +8,8 @@ export interface Spending {
   /** USD per day, fees not counted. */
   capUsd: number;
   orders: readonly Order[];
+  /** When they were asked for: of what the ledger learned later they say nothing. @default it is up to date */
+  listedAtMs?: number;
   /** Of the ledger: orders that are being made do not show in a listing yet. */
   entries: readonly Entry[];
   account: string;
@@ -20,6 +22,7 @@ export interface Spending {
  */
 export function activePricePerDayUsd({
   orders,
+  listedAtMs = Number.POSITIVE_INFINITY,
   entries,
   account,
   usdPerUnit,
@@ -42,8 +45,10 @@ export function activePricePerDayUsd({
     const listed = live.some((order) =>
       entry.orderId === undefined ? order.serverId === entry.serverId : order.orderId === entry.orderId,
     );
-    // A listing that is not empty and names it no more: it has ended. Only what was never seen may still appear.
-    if (!listed && (entry.orderId === undefined || live.length === 0)) {
+    if (listed) continue;
+    // A newer listing that is not empty and names it no more: it has ended. What was never seen may still appear.
+    const hasEnded = entry.orderId !== undefined && live.length > 0 && entry.changedAt.getTime() < listedAtMs;
+    if (!hasEnded) {
       sum += entry.pricePerDayUsd ?? entry.pricePerDay * (usdPerUnit(entry.currency) ?? 0);
     }
   }

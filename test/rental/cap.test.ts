@@ -67,11 +67,12 @@ describe("what is active", () => {
       currency: "USD-Blockchain",
       pricePerDay: 1,
       pricePerDayUsd: 1,
+      changedAt: new Date(1000),
       ...change,
     }) as Entry;
   const usdPerUnit = (currency: string) => ({ "USD-Blockchain": 1, bitcoin: 60_000 })[currency];
-  const sum = (orders: Order[], entries: Entry[]) =>
-    activePricePerDayUsd({ orders, entries, account: "a", usdPerUnit });
+  const sum = (orders: Order[], entries: Entry[], listedAtMs = 2000) =>
+    activePricePerDayUsd({ orders, listedAtMs, entries, account: "a", usdPerUnit });
 
   test.each([
     {
@@ -93,6 +94,12 @@ describe("what is active", () => {
       orders: [order(1)],
       entries: [entry({ outcome: "order", orderId: 7 })],
       usd: 2,
+    },
+    {
+      name: "what was seen after the listing was asked for",
+      orders: [order(1)],
+      entries: [entry({ outcome: "order", orderId: 7, changedAt: new Date(3000) })],
+      usd: 3,
     },
     {
       name: "what was seen, when the listing is empty: it proves nothing",
