@@ -8,7 +8,7 @@ import {
 } from "../support/faults/invariants.ts";
 import { type SharedMachines, sharedMachines } from "../support/faults/machines.ts";
 import { inParallel } from "../support/faults/pool.ts";
-import { programOf, type ServerSpec } from "../support/faults/program.ts";
+import type { ServerSpec } from "../support/faults/program.ts";
 import type { Point } from "../support/faults/trace.ts";
 import { World } from "../support/faults/world.ts";
 
@@ -101,12 +101,12 @@ async function tracePoints(scene: Scene): Promise<Point[]> {
 
 async function worldOf({ before }: Scene, foreign = 0): Promise<World> {
   const world = await World.start({ machines, foreign });
-  if (before) expect((await world.engine.up(programOf([before]))).errors).toEqual([]);
+  if (before) expect((await world.driver.up([before])).errors).toEqual([]);
   return world;
 }
 
 function command(world: World, want: ServerSpec | undefined): Promise<Run> {
-  return want ? world.engine.up(programOf([want])) : world.engine.destroy();
+  return want ? world.driver.up([want]) : world.driver.destroy();
 }
 
 async function play({ scene, point, victim, after }: Case): Promise<string[]> {
@@ -115,26 +115,24 @@ async function play({ scene, point, victim, after }: Case): Promise<string[]> {
   world.trace.begin({
     point: point.name,
     run: () => {
-      const { plugin } = world;
-      if (victim !== "engine") plugin?.killPlugin();
-      else plugin?.killEngine();
+      const gone = world.driver.strike(victim === "engine" ? "engine" : "plugin");
       // The plugin of a killed engine lives on for a moment: it meets a silent API, or goes on as if nothing had happened.
-      return victim !== "engine" || point.at === "api" ? plugin?.gone : undefined;
+      return victim !== "engine" || point.at === "api" ? gone : undefined;
     },
   });
   const stopped = await command(world, scene.want);
   const { struck } = world.trace;
   if (struck && victim === "plugin, its ledger line torn") world.tearLedger();
   world.trace.begin();
-  if (stopped.killed) world.engine.unlock();
+  if (stopped.killed) await world.driver.unlock();
   if (after.endsWith("another machine")) world.moveTo("pipeline");
 
   const problems: string[] = struck || stopped.ok ? [] : [`not struck: ${stopped.errors.join("; ")}`];
   if (after.startsWith("up")) {
-    const up = await world.engine.up(programOf([scene.want ?? plain]));
+    const up = await world.driver.up([scene.want ?? plain]);
     problems.push(...up.errors, ...stateIsReality(world));
   }
-  const destroyed = await world.engine.destroy();
+  const destroyed = await world.driver.destroy();
   problems.push(...destroyed.errors, ...nothingBills(world), ...othersAreLeftAlone(world));
   problems.push(...nothingIsRentedTwice(world, scene.mayReplace));
   return problems;

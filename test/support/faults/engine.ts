@@ -52,6 +52,8 @@ export interface EngineSettings {
   config: Record<string, string>;
   /** Called with every plugin that is started. */
   onStart?(plugin: PluginProcess): void;
+  /** One that outlives commands, which Pulumi's never do: to watch it over a long time. @default one a command */
+  plugin?: PluginProcess;
 }
 
 /**
@@ -150,7 +152,8 @@ export class SmallEngine {
   ): Promise<Run> {
     if (this.state.locked) throw new Error("the stack is locked: an engine was killed; run unlock()");
     this.#stop = false;
-    const plugin = await PluginProcess.start(this.#settings.env, this.#settings.config);
+    const { env, config, plugin: lasting } = this.#settings;
+    const plugin = lasting ?? (await PluginProcess.start(env, config));
     this.#plugin = plugin;
     const errors: string[] = [];
     const failed = (name: string, error: unknown) => {
@@ -171,7 +174,7 @@ export class SmallEngine {
         said: plugin.said,
       };
     } finally {
-      await plugin.end();
+      if (!lasting) await plugin.end();
       this.#plugin = undefined;
     }
   }

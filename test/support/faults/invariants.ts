@@ -4,7 +4,7 @@ import { speed, type World } from "./world.ts";
 /** What must hold when a command has ended well: every live order is in the state, and the state names no other. */
 export function stateIsReality(world: World): string[] {
   const live = world.live().map((order) => order.orderId);
-  const recorded = [...world.recorded().values()];
+  const recorded = [...world.driver.recorded().values()];
   return [
     ...live.filter((id) => !recorded.includes(id)).map((id) => `order ${id} bills and is in no state`),
     ...recorded.filter((id) => !live.includes(id)).map((id) => `order ${id} is in the state and gone`),

@@ -7,19 +7,20 @@ import {
   spendIsUnder,
   stateIsReality,
 } from "./invariants.ts";
-import type { SharedMachines } from "./machines.ts";
-import { programOf } from "./program.ts";
 import type { Interruption, Schedule, Step } from "./schedule.ts";
-import { World } from "./world.ts";
+import { World, type WorldOptions } from "./world.ts";
 
 const foreignUsd = 9;
 
 /** Plays a schedule through the real plugin and gives every promise that was broken. */
-export async function play(schedule: Schedule, machines: SharedMachines): Promise<string[]> {
+export async function play(
+  schedule: Schedule,
+  options: Pick<WorldOptions, "machines" | "driver">,
+): Promise<string[]> {
   const { foreign, seed } = schedule;
   const capUsd = schedule.capUsd && schedule.capUsd + foreign * foreignUsd;
   await using world = await World.start({
-    machines,
+    ...options,
     seed,
     foreign,
     config: capUsd ? { maxActivePricePerDay: String(capUsd) } : {},
@@ -28,7 +29,7 @@ export async function play(schedule: Schedule, machines: SharedMachines): Promis
   for (const [index, step] of schedule.steps.entries()) {
     const run = await take(world, step);
     problems.push(...afterStep(world, step, run).map((problem) => `step ${index + 1}: ${problem}`));
-    if (run.killed) world.engine.unlock();
+    if (run.killed) await world.driver.unlock();
   }
   problems.push(...(await endsWithNothing(world)));
   return [
@@ -45,8 +46,8 @@ async function take(world: World, step: Step): Promise<Run> {
   world.trace.begin(interruption && { point: interruption.after, run: () => interrupt(world, interruption) });
   for (const { name, options } of step.faults) await world.emulator.faults.order(name, options);
   try {
-    if (step.command === "up") return await world.engine.up(programOf(step.servers));
-    return await world.engine[step.command]();
+    if (step.command === "up") return await world.driver.up(step.servers);
+    return await world.driver[step.command]();
   } finally {
     world.emulator.faults.clear();
     world.trace.begin();
@@ -54,11 +55,9 @@ async function take(world: World, step: Step): Promise<Run> {
 }
 
 function interrupt(world: World, { who, after }: Interruption): Promise<void> | undefined {
-  if (who === "ctrl-c") world.engine.interrupt();
-  else if (who === "plugin") world.plugin?.killPlugin();
-  else world.plugin?.killEngine();
+  const gone = world.driver.strike(who);
   // Every other orphan meets a silent API; the others go on as if nothing had happened, until they notice.
-  return who === "engine" && after % 2 === 0 ? world.plugin?.gone : undefined;
+  return who === "engine" && after % 2 === 0 ? gone : undefined;
 }
 
 /** What holds after a command that ended well. A host may take an order away at any moment. */
@@ -66,7 +65,7 @@ function afterStep(world: World, step: Step, run: Run): string[] {
   if (!run.ok)
     return run.errors.length > 0 || run.killed || step.interruption ? [] : ["failed without a word"];
   const mayVanish = step.faults.some(({ name }) => name === "order-vanishes");
-  const pending = world.engine.state.pending.length > 0;
+  const pending = world.driver.isPending();
   if (step.command === "up") return mayVanish ? [] : [...stateIsReality(world), ...isAsWanted(world, step)];
   if (step.command === "refresh") {
     // Orders that no state names yet are the next up's to find; what the state names must be there.
@@ -79,7 +78,7 @@ function afterStep(world: World, step: Step, run: Run): string[] {
 function isAsWanted(world: World, { servers }: Step): string[] {
   const live = new Map(world.live().map((order) => [order.orderId, order]));
   return servers.flatMap(({ name, image = "cloreai/jupyter:ubuntu24.04-v2", spot = false }) => {
-    const order = live.get(world.recorded().get(name) ?? 0);
+    const order = live.get(world.driver.recorded().get(name) ?? 0);
     const market = spot ? "spot" : "on-demand";
     if (!order) return [`${name} has no order`];
     return order.image === image && order.market === market
@@ -90,9 +89,9 @@ function isAsWanted(world: World, { servers }: Step): string[] {
 
 /** A destroy ends with nothing, or with an error that names what is left; on a well service it ends with nothing. */
 async function endsWithNothing(world: World): Promise<string[]> {
-  const destroyed = await world.engine.destroy();
+  const destroyed = await world.driver.destroy();
   if (!destroyed.ok) return [`the last destroy failed: ${destroyed.errors.join("; ")}`];
-  const left = world.engine.state.resources.map(({ urn }) => `${urn} is left in the state`);
+  const left = world.driver.left().map((urn) => `${urn} is left in the state`);
   return [...nothingBills(world), ...left];
 }
 

@@ -10,6 +10,10 @@ export interface ServerSpec {
   lease?: string;
   /** Of the SshKey that it is rented with. @default "key" */
   key?: string;
+  /** @default 0.1 */
+  bootMinutes?: number;
+  gpu?: string;
+  minDiskGb?: number;
   /** On the spot market. */
   spot?: boolean;
   /** A tiny process on it. */
@@ -25,7 +29,17 @@ export function programOf(servers: readonly ServerSpec[]): Goal[] {
   ];
 }
 
-function goalsOf({ name, image, lease, key = "key", spot, service }: ServerSpec): Goal[] {
+function goalsOf({
+  name,
+  image,
+  lease,
+  key = "key",
+  spot,
+  service,
+  gpu,
+  minDiskGb = 1,
+  bootMinutes = 0.1,
+}: ServerSpec): Goal[] {
   const server: Goal = {
     type: "Server",
     name,
@@ -36,8 +50,9 @@ function goalsOf({ name, image, lease, key = "key", spot, service }: ServerSpec)
         privateKey: wanted(outputs(key), "privateKey"),
       },
       minReliability: 0,
-      minDiskGb: 1,
-      bootMinutes: 0.05,
+      minDiskGb,
+      ...(gpu ? { gpu } : {}),
+      bootMinutes,
       acquireMinutes: 2,
       ...(spot ? { market: "spot" } : {}),
       ...(image ? { image } : {}),

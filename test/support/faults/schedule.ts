@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import type { FaultOptions } from "../../../src/emulator/faults.ts";
+import type { Victim } from "./driver.ts";
 import type { ServerSpec } from "./program.ts";
 
 /** A fault as the emulator orders it. */
@@ -10,7 +11,7 @@ export interface OrderedFault {
 
 /** How a command is cut short, and how many points of its trace come before. */
 export interface Interruption {
-  who: "engine" | "plugin" | "ctrl-c";
+  who: Victim;
   after: number;
 }
 
@@ -65,10 +66,10 @@ const spec = (name: string) =>
     { requiredKeys: ["name"] },
   ) as fc.Arbitrary<ServerSpec>;
 
-/** Up to four servers; small programs are more likely. */
+/** Up to `most` servers; one is as likely as all other counts together. */
 const servers = (most: number) =>
   fc
-    .integer({ min: 1, max: most })
+    .oneof(fc.constant(1), fc.integer({ min: 1, max: most }))
     .chain((count) => fc.tuple(...["a", "b", "c", "d"].slice(0, count).map(spec)));
 
 const step = (most: number): fc.Arbitrary<Step> =>

@@ -5,11 +5,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { LedgerOrder } from "../../../src/emulator/ledger.ts";
 import type { RowOverride } from "../../../src/emulator/market/rows.ts";
 import { type Emulator, startEmulator } from "../../../src/emulator/server.ts";
-import { type Entry, Ledger } from "../../../src/ledger/ledger.ts";
+import { type Entry, Ledger, mayBill } from "../../../src/ledger/ledger.ts";
 import { newKeyPair } from "../machines.ts";
-import { nameOf, SmallEngine, type Wire } from "./engine.ts";
+import { type Driver, type DriverSettings, SmallEngineDriver } from "./driver.ts";
 import type { SharedMachines } from "./machines.ts";
-import type { PluginProcess } from "./plugin-process.ts";
 import { startTap, type Tap } from "./tap.ts";
 import { Trace } from "./trace.ts";
 
@@ -19,8 +18,14 @@ export const speed = Number(process.env.CLORE_FAULT_SPEED ?? 40);
 export interface WorldOptions {
   machines: SharedMachines;
   seed?: number;
+  /** What runs Pulumi's commands. @default our small engine */
+  driver?: (settings: DriverSettings) => Driver | Promise<Driver>;
   /** Orders of somebody else on the same account. @default 0 */
   foreign?: number;
+  /** Free servers in the market. @default 14 */
+  offers?: number;
+  /** @default `speed` */
+  speed?: number;
   /** `clore:` configuration. */
   config?: Record<string, string>;
 }
@@ -30,15 +35,13 @@ export class World implements AsyncDisposable {
   readonly emulator: Emulator;
   readonly trace: Trace;
   readonly tap: Tap;
-  readonly engine: SmallEngine;
   /** Ids of orders that are none of ours. */
   readonly foreign: ReadonlySet<number>;
-  /** The plugin of the command that runs, or ran last. */
-  plugin: PluginProcess | undefined;
   /** What billed right after each create that was carried out: URN → orders, and USD per day of all on the account. */
   readonly peaks: { byUrn: ReadonlyMap<string, readonly number[]>; usdPerDay: number }[] = [];
   readonly #root: string;
-  readonly #env: Record<string, string>;
+  readonly #env: Record<string, string> = {};
+  #driver: Driver | undefined;
   readonly #homes: string[] = [];
   readonly #watchers: FSWatcher[] = [];
   #lines = 0;
@@ -49,32 +52,23 @@ export class World implements AsyncDisposable {
     trace: Trace,
     tap: Tap,
     foreign: ReadonlySet<number>,
-    config: Record<string, string>,
   ) {
     this.#root = root;
     this.emulator = emulator;
     this.trace = trace;
     this.tap = tap;
     this.foreign = foreign;
-    this.#env = {
-      PATH: process.env.PATH ?? "",
-      HOME: root,
-      CLORE_API_URL: tap.apiUrl,
-      CLORE_API_KEY: emulator.apiKey,
-      CLORE_EMULATOR_SPEED: String(speed),
-      ...(process.env.CLORE_TEST_RUN ? { CLORE_TEST_RUN: process.env.CLORE_TEST_RUN } : {}),
-    };
-    this.moveTo("laptop");
-    this.engine = new SmallEngine({
-      env: this.#env,
-      config: { lease: "8h", ...config },
-      onStart: (plugin) => {
-        this.plugin = plugin;
-      },
-    });
   }
 
-  static async start({ machines, seed = 1, foreign = 0, config = {} }: WorldOptions): Promise<World> {
+  static async start({
+    machines,
+    seed = 1,
+    foreign = 0,
+    config = {},
+    offers = 14,
+    speed: pace = speed,
+    driver = (settings) => new SmallEngineDriver(settings),
+  }: WorldOptions): Promise<World> {
     const root = mkdtempSync(join(tmpdir(), "clore-world-"));
     const trace = new Trace();
     // Told of what lies behind, once the world is there.
@@ -84,10 +78,10 @@ export class World implements AsyncDisposable {
         notice();
         void trace.reach("ssh", `ssh ${step}`, "seen");
       }),
-      speed,
+      speed: pace,
       seed,
       marketSize: 0,
-      market: market(),
+      market: market(offers),
       stateDir: root,
     });
     const strangers = await rentForeign(emulator, foreign);
@@ -99,12 +93,27 @@ export class World implements AsyncDisposable {
       },
       carried: (path) => carried(path),
     });
-    const world = new World(root, emulator, trace, tap, strangers, config);
+    const world = new World(root, emulator, trace, tap, strangers);
+    Object.assign(world.#env, {
+      PATH: process.env.PATH ?? "",
+      HOME: root,
+      CLORE_API_URL: tap.apiUrl,
+      CLORE_API_KEY: emulator.apiKey,
+      CLORE_EMULATOR_SPEED: String(pace),
+      ...(process.env.CLORE_TEST_RUN ? { CLORE_TEST_RUN: process.env.CLORE_TEST_RUN } : {}),
+    });
+    world.moveTo("laptop");
+    world.#driver = await driver({ env: world.#env, config: { lease: "8h", ...config } });
     notice = () => world.#noticeLedger();
     carried = (path) => {
       if (path === "create_order") world.#measure();
     };
     return world;
+  }
+
+  get driver(): Driver {
+    if (!this.#driver) throw new Error("the world has not started");
+    return this.#driver;
   }
 
   /** From now on the plugin runs on a machine with a ledger of its own. */
@@ -134,16 +143,6 @@ export class World implements AsyncDisposable {
     return this.#homes.flatMap((home) => new Ledger(home).entries());
   }
 
-  /** Order ids that the state names, by the name of their Server; condemned ones have their own line. */
-  recorded(): Map<string, number> {
-    const found = new Map<string, number>();
-    for (const one of this.engine.state.resources) {
-      const { orderId } = one.outputs as { orderId?: number };
-      if (typeof orderId === "number") found.set(`${nameOf(one)}${one.condemned ? " (old)" : ""}`, orderId);
-    }
-    return found;
-  }
-
   /** Cuts the newest ledger line in half, as a crash in mid-write does. */
   tearLedger(): void {
     const text = this.#ledgerText();
@@ -153,19 +152,22 @@ export class World implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.driver.close();
     for (const watcher of this.#watchers) watcher.close();
     await this.tap[Symbol.asyncDispose]();
     await this.emulator.close();
     rmSync(this.#root, { recursive: true, force: true });
   }
 
-  /** An intent is written before its create, so the newest one for a server says whose its order is. */
   #measure(): void {
     const entries = this.entries().toSorted((a, b) => b.at.getTime() - a.at.getTime());
-    const byUrn = Map.groupBy(
-      this.live(),
-      (order) => entries.find((one) => one.serverId === order.serverId)?.urn ?? `nobody's #${order.serverId}`,
-    );
+    // An intent is written before its create: the newest one for a server says whose an order is that nobody has seen yet.
+    const ownerOf = ({ orderId, serverId }: LedgerOrder): string =>
+      (
+        entries.find((one) => one.orderId === orderId) ??
+        entries.find((one) => one.serverId === serverId && one.orderId === undefined && mayBill(one))
+      )?.urn ?? `nobody's #${serverId}`;
+    const byUrn = Map.groupBy(this.live(), ownerOf);
     this.peaks.push({
       byUrn: new Map([...byUrn].map(([urn, orders]) => [urn, orders.map((order) => order.orderId)])),
       usdPerDay: this.emulator.active().reduce((sum, order) => sum + order.pricePerDayUsd, 0),
@@ -203,12 +205,12 @@ function parse(line: string): { kind?: string; outcome?: string } {
 }
 
 /** Servers whose price differs, so that the choice is the same each time. Ids from 900 are rented by others. */
-function market(): RowOverride[] {
+function market(offers: number): RowOverride[] {
   const price = (usd: number) => ({
     on_demand: { "USD-Blockchain": usd },
     spot: { "USD-Blockchain": usd / 2 },
   });
-  const free = Array.from({ length: 14 }, (_, i) => ({ id: 100 + i, price: price(1 + i / 10) }));
+  const free = Array.from({ length: offers }, (_, i) => ({ id: 100 + i, price: price(1 + i / 100) }));
   return [...free, { id: 900, price: price(9) }, { id: 901, price: price(9) }];
 }
 
@@ -231,5 +233,3 @@ async function rentForeign(emulator: Emulator, count: number): Promise<Set<numbe
   }
   return new Set(emulator.active().map((order) => order.orderId));
 }
-
-export type { Wire };
