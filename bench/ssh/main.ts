@@ -198,7 +198,7 @@ function ours({ target, steps, contents, work }: Site): Run {
   const file = join(work, "site.json");
   const bare = steps.map((step) => ("file" in step ? { ...step, content: undefined } : step));
   writeFileSync(file, JSON.stringify({ target, steps: bare, contents: [...contents] }), { mode: 0o600 });
-  return { command: [process.execPath, join(import.meta.dirname, "ours.ts"), file] };
+  return { command: [process.execPath, join(import.meta.dirname, "ours.mjs"), file] };
 }
 
 /** Into a virtual environment in the cache, once a version. */
