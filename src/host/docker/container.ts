@@ -6,7 +6,7 @@ import { dockerError, statusOf } from "./errors.ts";
 import { ensureImage, type ResolvedImage } from "./image.ts";
 import { type ContainerSeen, inspect, observeContainer, previousName } from "./observe.ts";
 import { type ContainerPlan, planContainer } from "./plan.ts";
-import { type ContainerSpec, createOptions, restartPolicy } from "./spec.ts";
+import { builtAs, type ContainerSpec, createOptions, imageReference, restartPolicy } from "./spec.ts";
 
 interface Io {
   signal?: AbortSignal;
@@ -64,6 +64,7 @@ export async function applyContainer(host: DockerHost, plan: ContainerPlan, io: 
         await create(host, spec);
       }
     }
+    if (image) await removeBuiltImages(host, spec.name, imageReference(spec));
   } catch (error) {
     const swapped = (await inspect(docker, previousName(spec.name)).catch(() => undefined)) !== undefined;
     // An abort leaves both: the next run sees where this one stopped. A missing image changed nothing.
@@ -128,6 +129,15 @@ export async function removeContainer(host: DockerHost, name: string, timeoutSec
     await removeIfThere(host, name);
   }
   if (previous?.digest !== undefined) await removeIfThere(host, previousName(name));
+  await removeBuiltImages(host, name);
+}
+
+/** Images that were built here for this name, all but the one to keep. What another container uses stays. */
+async function removeBuiltImages({ docker }: DockerHost, name: string, keep?: string): Promise<void> {
+  const images = await docker.listImages({ filters: JSON.stringify({ reference: [builtAs(name)] }) });
+  for (const tag of images.flatMap((image) => image.RepoTags ?? [])) {
+    if (tag !== keep) await tolerate(409, () => tolerate(404, () => docker.getImage(tag).remove()));
+  }
 }
 
 async function removeIfThere({ docker }: DockerHost, name: string): Promise<void> {

@@ -95,7 +95,12 @@ export function imageReference(spec: ContainerSpec): string {
   for (const file of spec.image.files)
     for (const part of [file.path, String(file.mode ?? 0o644), file.content]) add(part);
   add(JSON.stringify([spec.image.dockerfile, spec.image.args]));
-  return `pulumi-clore/${spec.name.toLowerCase()}:${hash.digest("hex").slice(0, 16)}`;
+  return `${builtAs(spec.name)}:${hash.digest("hex").slice(0, 16)}`;
+}
+
+/** The repository of the images that are built on a host for a container of this name. */
+export function builtAs(name: string): string {
+  return `pulumi-clore/${name.toLowerCase()}`;
 }
 
 /** The digest of everything that makes a container what it is: same spec, same digest. Secrets count. */

@@ -193,12 +193,16 @@ describe("a container", () => {
       code: "host.image-build-failed",
       seen: expect.stringContaining("so far"),
     });
+    await ensureContainer(host, { ...spec, image: { files, args: { WORD: "another" } } });
+    // The image before it is not kept for ever.
+    expect(docker("images", "-q", `pulumi-clore/${unique}`).split("\n")).toHaveLength(1);
   });
 
   test("goes, twice", async () => {
     await removeContainer(host, unique, 1);
     await removeContainer(host, unique, 1);
     expect(docker("ps", "-aq", "--filter", `name=${unique}`)).toBe("");
+    expect(docker("images", "-q", `pulumi-clore/${unique}`)).toBe("");
   });
 
   test("of somebody else's with the same name is not touched", async () => {
