@@ -56,7 +56,7 @@ export const server: Handler<ServerInputs, ServerState> = {
     if (!first) return {};
     keepCapInPreview(choice, first.pricePerDayUsd, call);
     call.log.info(
-      `would rent #${first.serverId} at ${formatUsd(first.pricePerDayUsd)}/day (${formatUsd(perHour(first.pricePerDayUsd))}/h): ${first.why}; ${choice.because(first)}; ${choice.funnel}`,
+      `would rent #${first.serverId} at ${formatUsd(first.pricePerDayUsd)}/day (${formatUsd(perHour(first.pricePerDayUsd))}/h), ready in about ${formatSeconds(first.secondsToReady)}: ${first.why}; ${choice.because(first)}; ${choice.funnel}`,
     );
     call.log.status(
       `would rent #${first.serverId}, ${formatUsd(first.pricePerDayUsd)}/day, ready in ${formatSeconds(first.secondsToReady)}`,

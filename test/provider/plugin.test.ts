@@ -106,7 +106,7 @@ test("a preview names the offer, spends nothing and leaves open what is not know
   expect(preview.id).toBe("");
   expect(preview.values).toMatchObject({ sshKey: unknown, kind: "rented" });
   expect(engine.lines.join("\n")).toMatch(
-    /would rent #101 at 1\.00 USD\/day \(0\.042? USD\/h\): .*chosen over server 102/,
+    /would rent #101 at 1\.00 USD\/day \(0\.042? USD\/h\), ready in about 2 min: .*chosen over server 102/,
   );
   const asked = emulator.requests.slice(before).map(({ path }) => path.split("/").at(-1));
   // A busy machine can make two sends arrive as one: the second is asked again.
