@@ -1,3 +1,4 @@
+import type { MarketKind } from "../clore/types.ts";
 import { type AcquireIo, type AcquireRequest, tryHost } from "../rental/acquire.ts";
 import { leftBehind } from "../rental/adopt.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
@@ -6,10 +7,11 @@ import type { Call } from "./handler.ts";
 
 /**
  * Goes on with what an interrupted run has left for this resource, instead of renting anew. Only one is needed: what
- * is left beside it is given back.
+ * is left beside it is given back, and so is what the program has meanwhile stopped asking for.
  */
 export async function adoptLeftBehind(
   id: string,
+  market: MarketKind,
   request: AcquireRequest,
   io: AcquireIo,
   call: Call,
@@ -21,8 +23,15 @@ export async function adoptLeftBehind(
       await release(record, "a second order for the same server", io);
       continue;
     }
+    const isAsked = record.image === request.image && record.market === market;
+    if (!isAsked && record.certain) {
+      await release(record, "the program asks for something else now", io);
+      continue;
+    }
     const outcome = await tryHost(record, request, io);
-    if ("live" in outcome) live = outcome.live;
+    if ("live" in outcome && isAsked) live = outcome.live;
+    else if ("live" in outcome)
+      await release(outcome.live.record, "the program asks for something else now", io);
     else
       call.log.warn(
         `order ${record.orderId} on server ${record.serverId}: ${outcome.failed}; it was given back`,

@@ -139,7 +139,7 @@ async function ensure(
       );
       request.hostKey = undefined;
     }
-    const adopted = await adoptLeftBehind(id, request, io, call);
+    const adopted = await adoptLeftBehind(id, want.market ?? "on-demand", request, io, call);
     if (adopted) {
       offered = await offeredBy(adopted.record, call);
       return handedOver(adopted);

@@ -71,6 +71,20 @@ test("of two orders that were left for one server, one is gone on with and the o
   expect(on.clore.ledger().orders.find((order) => order.orderId === first)?.why).toBe("cancelled");
 });
 
+test.each<{ until: Lost["until"] }>([{ until: "sent" }, { until: "seen" }])(
+  "what was left at '$until' is given back when the program asks for another image by now",
+  async ({ until }) => {
+    await using on = await ground();
+    const orderId = await lostRun(on.plugin(), { until });
+    const made = await server.create({ ...wanted(), image: "ours/other:1" }, callOf(on.plugin(), urn));
+    expect(on.live()).toEqual([made.state.orderId]);
+    expect(on.clore.ledger().orders).toMatchObject([
+      { orderId, why: "cancelled" },
+      { image: "ours/other:1" },
+    ]);
+  },
+);
+
 test("a lost order of another resource or with another key is not taken", async () => {
   await using on = await ground();
   await lostRun(on.plugin(), { urn: urnOf("Server", "other"), until: "seen" });
