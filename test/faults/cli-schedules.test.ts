@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CliDriver } from "../support/faults/cli-driver.ts";
 import { type SharedMachines, sharedMachines } from "../support/faults/machines.ts";
-import { play } from "../support/faults/play.ts";
+import { type Played, play } from "../support/faults/play.ts";
 import { type Schedule, schedules } from "../support/faults/schedule.ts";
 import { needs } from "../support/needs.ts";
 
@@ -14,12 +14,13 @@ const lanes = Math.min(3, count);
 describe.skipIf(needs("pulumi"))("through the real CLI", () => {
   let machines: SharedMachines;
   let played = 0;
+  let cutShort = 0;
   beforeAll(async () => {
     machines = await sharedMachines();
   });
   afterAll(async () => {
     await machines[Symbol.asyncDispose]();
-    console.log(`${played} random schedules through the CLI (seed ${seed})`);
+    console.log(`${played} random schedules through the CLI (${cutShort} commands cut short; seed ${seed})`);
   });
 
   test("no order is lost, doubled or unpaid for", { timeout: 1_200_000 }, async () => {
@@ -30,7 +31,8 @@ describe.skipIf(needs("pulumi"))("through the real CLI", () => {
   /** Gives the smallest schedule that breaks a promise, if one does. */
   async function playLane(laneSeed: number): Promise<string | undefined> {
     const promise = fc.asyncProperty(schedules(2, 2), async (schedule) => {
-      const problems = await playThroughCli(schedule);
+      const { problems, interrupted } = await playThroughCli(schedule);
+      cutShort += interrupted;
       played++;
       if (problems.length > 0) throw new Error(problems.join("\n"));
     });
@@ -40,7 +42,7 @@ describe.skipIf(needs("pulumi"))("through the real CLI", () => {
     return `seed ${laneSeed}, path ${counterexamplePath}\n${JSON.stringify(counterexample)}\n${errorInstance}`;
   }
 
-  async function playThroughCli(schedule: Schedule): Promise<string[]> {
+  async function playThroughCli(schedule: Schedule): Promise<Played> {
     return play(schedule, { machines, driver: CliDriver.start });
   }
 });

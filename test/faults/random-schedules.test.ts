@@ -11,12 +11,13 @@ const lanes = Math.min(8, count);
 
 let machines: SharedMachines;
 let played = 0;
+let cutShort = 0;
 beforeAll(async () => {
   machines = await sharedMachines();
 });
 afterAll(async () => {
   await machines[Symbol.asyncDispose]();
-  console.log(`${played} random schedules (seed ${seed})`);
+  console.log(`${played} random schedules (${cutShort} commands cut short; seed ${seed})`);
 });
 
 test("no order is lost, doubled or unpaid for, whatever fails and whoever is killed", async () => {
@@ -27,7 +28,8 @@ test("no order is lost, doubled or unpaid for, whatever fails and whoever is kil
 /** Gives the smallest schedule that breaks a promise, if one does. */
 async function playLane(laneSeed: number): Promise<string | undefined> {
   const promise = fc.asyncProperty(schedules(4, 2), async (schedule) => {
-    const problems = await play(schedule, { machines });
+    const { problems, interrupted } = await play(schedule, { machines });
+    cutShort += interrupted;
     played++;
     if (problems.length > 0) throw new Error(problems.join("\n"));
   });

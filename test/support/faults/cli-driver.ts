@@ -49,7 +49,7 @@ export class CliDriver implements Driver {
   }
 
   async #init(): Promise<void> {
-    const ran = await this.#pulumi(["stack", "init", "dev"]);
+    const ran = await this.#pulumi(["stack", "init"]);
     if (!ran.ok) throw new Error(ran.errors.join("\n"));
     const lines = Object.entries(this.#settings.config).map(
       ([key, value]) => `  clore:${key}: ${JSON.stringify(value)}`,

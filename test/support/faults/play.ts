@@ -12,11 +12,18 @@ import { World, type WorldOptions } from "./world.ts";
 
 const foreignUsd = 9;
 
-/** Plays a schedule through the real plugin and gives every promise that was broken. */
+export interface Played {
+  /** Every promise that was broken. */
+  problems: string[];
+  /** Commands that were cut short. */
+  interrupted: number;
+}
+
+/** Plays a schedule through the real plugin on an account of its own. */
 export async function play(
   schedule: Schedule,
   options: Pick<WorldOptions, "machines" | "driver">,
-): Promise<string[]> {
+): Promise<Played> {
   const { foreign, seed } = schedule;
   const capUsd = schedule.capUsd && schedule.capUsd + foreign * foreignUsd;
   await using world = await World.start({
@@ -26,32 +33,32 @@ export async function play(
     config: capUsd ? { maxActivePricePerDay: String(capUsd) } : {},
   });
   const problems: string[] = [];
+  let interrupted = 0;
   for (const [index, step] of schedule.steps.entries()) {
-    const run = await take(world, step);
+    const { run, struck } = await take(world, step);
+    if (struck) interrupted++;
     problems.push(...afterStep(world, step, run).map((problem) => `step ${index + 1}: ${problem}`));
     if (run.killed) await world.driver.unlock();
   }
-  problems.push(...(await endsWithNothing(world)));
-  return [
-    ...problems,
+  problems.push(
+    ...(await endsWithNothing(world)),
     ...othersAreLeftAlone(world),
     ...nothingIsRentedTwice(world, replacedIn(schedule)),
     ...(capUsd ? spendIsUnder(capUsd, world) : []),
     ...ratesAreKept(world),
-  ];
+  );
+  return { problems, interrupted };
 }
 
-async function take(world: World, step: Step): Promise<Run> {
-  const { interruption } = step;
+async function take(world: World, step: Step): Promise<{ run: Run; struck: boolean }> {
+  const { interruption, servers, command } = step;
   world.trace.begin(interruption && { point: interruption.after, run: () => interrupt(world, interruption) });
   for (const { name, options } of step.faults) await world.emulator.faults.order(name, options);
-  try {
-    if (step.command === "up") return await world.driver.up(step.servers);
-    return await world.driver[step.command]();
-  } finally {
-    world.emulator.faults.clear();
-    world.trace.begin();
-  }
+  const run = await (command === "up" ? world.driver.up(servers) : world.driver[command]());
+  const { struck } = world.trace;
+  world.emulator.faults.clear();
+  world.trace.begin();
+  return { run, struck };
 }
 
 function interrupt(world: World, { who, after }: Interruption): Promise<void> | undefined {
