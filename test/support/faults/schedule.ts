@@ -62,6 +62,7 @@ const spec = (name: string) =>
       lease: fc.constantFrom("3h", "2d"),
       key: fc.constantFrom("key", "other-key"),
       spot: fc.boolean(),
+      service: fc.integer({ min: 0, max: 9 }).map((one) => one === 9), // takes as long as all the rest
     },
     { requiredKeys: ["name"] },
   ) as fc.Arbitrary<ServerSpec>;

@@ -22,6 +22,8 @@ export interface WorldOptions {
   driver?: (settings: DriverSettings) => Driver | Promise<Driver>;
   /** Orders of somebody else on the same account. @default 0 */
   foreign?: number;
+  /** For the plugin, beside what points it at the emulator. */
+  env?: Record<string, string>;
   /** Free servers in the market. @default 14 */
   offers?: number;
   /** @default `speed` */
@@ -65,6 +67,7 @@ export class World implements AsyncDisposable {
     seed = 1,
     foreign = 0,
     config = {},
+    env = {},
     offers = 14,
     speed: pace = speed,
     driver = (settings) => new SmallEngineDriver(settings),
@@ -100,6 +103,7 @@ export class World implements AsyncDisposable {
       CLORE_API_URL: tap.apiUrl,
       CLORE_API_KEY: emulator.apiKey,
       CLORE_EMULATOR_SPEED: String(pace),
+      ...env,
       ...(process.env.CLORE_TEST_RUN ? { CLORE_TEST_RUN: process.env.CLORE_TEST_RUN } : {}),
     });
     world.moveTo("laptop");
