@@ -188,8 +188,8 @@ describe("Pulumi on the PATH", () => {
 
 test("the CLI, the SDK and the Go module are of one version", () => {
   const root = join(import.meta.dirname, "../..");
-  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  expect(dependencies["@pulumi/pulumi"]).toBe(pulumiVersion);
+  const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
+  expect(packages["node_modules/@pulumi/pulumi"].version).toBe(pulumiVersion);
   const goMod = readFileSync(join(root, "tools/setup/pulumi-cli/go.mod"), "utf8");
   expect(goMod).toContain(`github.com/pulumi/pulumi/pkg/v3 v${pulumiVersion} `);
 });
