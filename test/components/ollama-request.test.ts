@@ -45,7 +45,8 @@ test("two models need what they need together", () => {
   const both = roomFor(wish(["gemma3:12b", "qwen2.5:7b"]), catalog);
   expect(one.minVramGb).toBeLessThan(16);
   expect(both.minVramGb).toBeGreaterThanOrEqual(16);
-  expect(both.minDiskGb).toBeGreaterThan(one.minDiskGb + 4);
+  // 8.1 and 4.7 GB to download, beside what Ollama itself takes.
+  expect([one.minDiskGb, both.minDiskGb]).toEqual([21, 25]);
 });
 
 test("long contexts for many at once need a larger card", () => {
