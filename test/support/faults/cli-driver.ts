@@ -97,10 +97,6 @@ export class CliDriver implements Driver {
       .map(({ urn }) => urn);
   }
 
-  isPending(): boolean {
-    return (this.#deployment().pending_operations ?? []).length > 0;
-  }
-
   async close(): Promise<void> {
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -151,7 +147,6 @@ const quietly = ["--yes", "--skip-preview", "--suppress-permalink=true"];
 
 interface Deployment {
   resources?: { urn: string; type: string; outputs?: object; delete?: boolean }[];
-  pending_operations?: unknown[];
 }
 
 const program = `

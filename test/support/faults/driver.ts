@@ -17,8 +17,6 @@ export interface Driver {
   recorded(): ReadonlyMap<string, number>;
   /** URNs in the state. */
   left(): readonly string[];
-  /** The state has operations that nobody knows the end of. */
-  isPending(): boolean;
   close(): Promise<void>;
 }
 
@@ -75,10 +73,6 @@ export class SmallEngineDriver implements Driver {
 
   left(): readonly string[] {
     return this.#engine.state.resources.map(({ urn }) => urn);
-  }
-
-  isPending(): boolean {
-    return this.#engine.state.pending.length > 0;
   }
 
   async close(): Promise<void> {}

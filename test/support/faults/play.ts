@@ -67,16 +67,18 @@ function interrupt(world: World, { who, after }: Interruption): Promise<void> | 
   return who === "engine" && after % 2 === 0 ? gone : undefined;
 }
 
-/** What holds after a command that ended well. A host may take an order away at any moment. */
+/** What holds after a command that ended well. A host may take an order away at any moment: that shows in a refresh. */
 function afterStep(world: World, step: Step, run: Run): string[] {
   if (!run.ok)
     return run.errors.length > 0 || run.killed || step.interruption ? [] : ["failed without a word"];
-  const mayVanish = step.faults.some(({ name }) => name === "order-vanishes");
-  const pending = world.driver.isPending();
-  if (step.command === "up") return mayVanish ? [] : [...stateIsReality(world), ...isAsWanted(world, step)];
+  const unlike = stateIsReality(world);
+  if (step.command === "up") {
+    return [...unlike.filter((problem) => problem.endsWith("in no state")), ...isAsWanted(world, step)];
+  }
   if (step.command === "refresh") {
+    const mayVanish = step.faults.some(({ name }) => name === "order-vanishes");
     // Orders that no state names yet are the next up's to find; what the state names must be there.
-    return mayVanish || pending ? [] : stateIsReality(world).filter((problem) => problem.endsWith("gone"));
+    return mayVanish ? [] : unlike.filter((problem) => problem.endsWith("gone"));
   }
   return nothingBills(world);
 }
@@ -87,7 +89,7 @@ function isAsWanted(world: World, { servers }: Step): string[] {
   return servers.flatMap(({ name, image = "cloreai/jupyter:ubuntu24.04-v2", spot = false }) => {
     const order = live.get(world.driver.recorded().get(name) ?? 0);
     const market = spot ? "spot" : "on-demand";
-    if (!order) return [`${name} has no order`];
+    if (!order) return [];
     return order.image === image && order.market === market
       ? []
       : [`${name} runs ${order.image} (${order.market}), wanted ${image} (${market})`];
