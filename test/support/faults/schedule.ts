@@ -87,7 +87,7 @@ const step = (most: number): fc.Arbitrary<Step> =>
         who: fc.constantFrom("engine" as const, "plugin" as const, "ctrl-c" as const),
         after: fc.integer({ min: 0, max: 24 }),
       }),
-      { nil: undefined, freq: 1 },
+      { nil: undefined, freq: 3 },
     ),
   });
 
