@@ -5,17 +5,7 @@ import { ollamaVersion } from "./ollama.ts";
 import { cacheFolder, which } from "./tool.ts";
 
 /** What some tests need and not every machine has. */
-export const parts = [
-  "docker",
-  "sshd",
-  "pulumi",
-  "root",
-  "debootstrap",
-  "docker-registry",
-  "supervisord",
-  "chromium",
-  "ollama",
-] as const;
+export const parts = ["docker", "sshd", "pulumi", "root", "ollama"] as const;
 export type Part = (typeof parts)[number];
 
 /** Why a part is not to be had here; undefined when it is there. */
@@ -25,8 +15,6 @@ export function lacks(part: Part): string | undefined {
       return process.getuid?.() === 0 ? undefined : "not running as root";
     case "docker":
       return whyNoDocker();
-    case "chromium":
-      return which("chromium") || which("google-chrome") ? undefined : "no chromium on the PATH";
     case "ollama":
       return which(part) || existsSync(join(cacheFolder(), part, ollamaVersion, "bin", part))
         ? undefined
