@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,12 +30,12 @@ export class PluginProcess {
   readonly gone: Promise<void>;
   engineDead = false;
   #pid = 0;
-  readonly #parent: ChildProcess;
+  readonly #parent: ChildProcessWithoutNullStreams;
   #client: InstanceType<typeof providerRpc.ResourceProviderClient> | undefined;
   readonly #logs: grpc.Server;
   readonly #killed = Promise.withResolvers<never>();
 
-  private constructor(parent: ChildProcess, logs: grpc.Server, gone: Promise<void>) {
+  private constructor(parent: ChildProcessWithoutNullStreams, logs: grpc.Server, gone: Promise<void>) {
     this.#parent = parent;
     this.#logs = logs;
     this.gone = gone;
@@ -63,13 +63,15 @@ export class PluginProcess {
         error ? reject(error) : resolve(bound),
       ),
     );
-    const script = `"$0" "$1" & echo "$!"; wait`;
+    // It ends with the test's process too: its input closes then.
+    const script = `"$0" "$1" </dev/null & echo "$!"; exec >&- 2>&-; read -r _`;
     const parent = spawn("/bin/sh", ["-c", script, pluginPath, `127.0.0.1:${logPort}`], {
       // Without it half of the time of a short run goes into compiling.
       env: { NODE_COMPILE_CACHE: join(tmpdir(), "clore-compile-cache"), ...env },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe"],
     });
-    // Both hold the pipe: it closes when both are gone.
+    parent.stdin.on("error", () => {}); // it was killed
+    // Only the plugin holds the pipe: it closes when that is gone.
     const gone = new Promise<void>((resolve) => parent.stdout.once("close", () => resolve()));
     plugin = new PluginProcess(parent, logs, gone);
     createInterface(parent.stderr).on("line", (line) => void plugin.stderr.push(line));
@@ -136,6 +138,7 @@ export class PluginProcess {
       await this.cancel().catch(() => {});
       kill(this.#pid, "SIGINT");
       await this.gone;
+      this.#parent.stdin.end();
       this.#client?.close();
       this.#logs.forceShutdown();
     }
