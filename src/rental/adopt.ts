@@ -53,7 +53,7 @@ export async function leftBehind(want: AdoptWant, io: AdoptIo): Promise<RentalRe
     records.push(record);
   }
   if (records.length > 0) return records;
-  const proven = await provenByKey(want, open, io);
+  const proven = await provenByKey(want, io);
   return proven ? [proven] : [];
 }
 
@@ -137,16 +137,15 @@ async function orderBehind(
 }
 
 /** An order that no ledger of this machine explains, and that our key opens: a run on another machine has left it. */
-async function provenByKey(
-  want: AdoptWant,
-  open: readonly Entry[],
-  io: AdoptIo,
-): Promise<RentalRecord | undefined> {
+async function provenByKey(want: AdoptWant, io: AdoptIo): Promise<RentalRecord | undefined> {
   const clock = io.clock ?? systemClock;
   const { orders } = await io.orders.read({
     notBefore: clock.now() - (io.pollMs ?? 1000) / 2,
     signal: io.signal,
   });
+  // Read after the listing: an intent is written before its create, so other servers of the program that were rented
+  // meanwhile are explained, and never taken over from under them.
+  const open = io.ledger.entries().filter((entry) => mayBill(entry));
   const candidates = unexplained(orders, open).filter(
     (order) => (order.image ?? want.image) === want.image && !io.claims.isRecorded(order),
   );

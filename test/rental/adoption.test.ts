@@ -137,6 +137,25 @@ test("two servers with one key never take the same order, nor each other's", asy
   expect(on.live()).toHaveLength(3);
 });
 
+test("what another server of the program rents while the orders are being read is not taken for left behind", async () => {
+  await using on = await ground();
+  const plugin = on.plugin();
+  let theirs: number | undefined;
+  const orders = {
+    read: async () => {
+      if (theirs === undefined) {
+        theirs = await lostRun(plugin, { urn: urnOf("Server", "other") });
+        await up(plugin, theirs);
+      }
+      return { orders: await plugin.clore.myOrders(), requestedAtMs: Date.now() };
+    },
+  } as unknown as typeof plugin.orders;
+  const call = callOf({ ...plugin, orders }, urn);
+  const made = await server.create(wanted(), call);
+  expect(theirs).toBeDefined();
+  expect(made.state.orderId).not.toBe(theirs);
+});
+
 test("the orders of another stack are asked once, and left alone", async () => {
   await using on = await ground();
   const theirs = generateKeyPair("theirs");
