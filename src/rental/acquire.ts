@@ -4,7 +4,7 @@ import { CloreError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { creationFeeAfterMinutes, feesFor } from "../cost/fees.ts";
 import { formatUsd } from "../cost/price.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import { type Ledger, mayBill } from "../ledger/ledger.ts";
 import type { RankedOffer } from "../market/rank.ts";
 import { type BringUpIo, bringUp, type LiveServer, type Wanted } from "./bring-up.ts";
 import { activePricePerDayUsd, refuseOverCap } from "./budget.ts";
@@ -97,7 +97,7 @@ export async function acquire(choice: Choice, want: AcquireRequest, io: AcquireI
   for (const offer of choice.ranked) {
     if (attempts.length >= mostHosts || clock.now() - start > want.acquireMinutes * 60_000) break;
     if (sumOf(attempts) >= (want.acquireCostUsd ?? Number.POSITIVE_INFINITY)) break;
-    if (io.reserved.has(offer.serverId)) continue;
+    if (io.reserved.has(offer.serverId) || isOurs(offer.serverId, io)) continue;
     const began = clock.now();
     const failed = (reason: string, wasRented: boolean) => {
       const seconds = (clock.now() - began) / 1000;
@@ -152,6 +152,13 @@ export async function tryHost(
     }
     return { failed: reason };
   }
+}
+
+/** The market was read before other servers of the program were rented; asking again would cost five seconds each. */
+function isOurs(serverId: number, { ledger, account }: AcquireIo): boolean {
+  return ledger
+    .entries()
+    .some((one) => one.serverId === serverId && one.account === account && mayBill(one) && !one.kept);
 }
 
 /** The host's fault, and no other host would share it. */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CloreError } from "../../src/core/errors.ts";
 import type { FaultOptions } from "../../src/emulator/faults.ts";
 import type { Emulator } from "../../src/emulator/server.ts";
+import { acquire } from "../../src/rental/acquire.ts";
 import { Renting, startMarket } from "./support.ts";
 
 let market: Emulator;
@@ -27,6 +28,18 @@ test("the cheapest offer becomes a server that was reached and checked, and is g
   await renting.giveBack(live.record);
   expect(renting.outcomes).toEqual(["101 cancelled"]);
   expect(renting.orders).toMatchObject([{ why: "cancelled" }]);
+});
+
+test("what another server of the program has rented since the market was read is not asked for again", async () => {
+  await using renting = new Renting(market);
+  const choice = await renting.choose();
+  const sibling = await renting.rent({ urn: "urn:pulumi:dev::p::clore:index:Server::sibling" });
+  const live = await acquire(choice, renting.want(), renting.io);
+  expect([sibling.record.serverId, live.record.serverId]).toEqual([101, 102]);
+  expect(renting.outcomes).toEqual(["101 order", "102 order"]);
+  expect(renting.warnings).toEqual([]);
+  await renting.giveBack(sibling.record);
+  await renting.giveBack(live.record);
 });
 
 interface NextOffer {
