@@ -8,7 +8,7 @@ import { needs } from "../support/needs.ts";
 
 // For looking into a failure only: what runs by itself always runs all of them.
 const count = Number(process.env.CLORE_FAULT_SCHEDULES ?? 30);
-const seed = Number(process.env.CLORE_FAULT_SEED ?? Date.now() % 1_000_000_000);
+const seed = Number(process.env.CLORE_FAULT_SEED ?? 20_261_121);
 const lanes = Math.min(3, count);
 
 describe.skipIf(needs("pulumi"))("through the real CLI", () => {

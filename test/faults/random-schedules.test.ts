@@ -4,9 +4,10 @@ import { type SharedMachines, sharedMachines } from "../support/faults/machines.
 import { play } from "../support/faults/play.ts";
 import { schedules } from "../support/faults/schedule.ts";
 
-// For looking into a failure only: what runs by itself always runs all of them.
+// For looking into a failure, or for other stories: what runs by itself always runs all of them, from one seed, so
+// that a pipeline fails because of a change and not because of the day.
 const count = Number(process.env.CLORE_FAULT_SCHEDULES ?? 504);
-const seed = Number(process.env.CLORE_FAULT_SEED ?? Date.now() % 1_000_000_000);
+const seed = Number(process.env.CLORE_FAULT_SEED ?? 20_261_121);
 const lanes = Math.min(8, count);
 
 let machines: SharedMachines;
@@ -25,7 +26,7 @@ test("no order is lost, doubled or unpaid for, whatever fails and whoever is kil
   expect(broken.filter((one) => one !== undefined).join("\n\n")).toBe("");
   // Schedules without a single kill would prove little.
   expect(cutShort).toBeGreaterThan(count / 10);
-}, 1_200_000);
+}, 2_400_000);
 
 /** Gives the smallest schedule that breaks a promise, if one does. */
 async function playLane(laneSeed: number): Promise<string | undefined> {

@@ -80,10 +80,13 @@ export class CliDriver implements Driver {
     this.#struck = victim;
     const engine = this.#running?.pid;
     if (engine === undefined) return undefined;
-    const plugin = pluginBelow(engine);
+    const [plugin] = below(engine, "provider/main");
     if (victim === "ctrl-c") this.#running?.kill("SIGINT");
-    else if (victim === "engine") this.#running?.kill("SIGKILL");
-    else if (plugin !== undefined) process.kill(plugin, "SIGKILL");
+    else if (victim === "engine") {
+      const hosts = languageHosts(engine);
+      this.#running?.kill("SIGKILL");
+      for (const host of hosts) end(host);
+    } else if (plugin !== undefined) process.kill(plugin, "SIGKILL");
     return plugin === undefined ? undefined : endOf(plugin);
   }
 
@@ -161,15 +164,26 @@ for (const { name, key = "key", spot, service, ...rest } of JSON.parse(readFileS
 }
 `;
 
-/** The plugin that an engine has started: found by its command line among the engine's children. */
-function pluginBelow(engine: number): number | undefined {
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const line = read(`/proc/${name}/cmdline`);
-    const parent = Number(/^PPid:\s+(\d+)$/m.exec(read(`/proc/${name}/status`))?.[1]);
-    if (parent === engine && line.includes("provider/main")) return Number(name);
+/** A process's children, by what stands in their command lines. */
+function below(parent: number, command: string): number[] {
+  return readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name) || !read(`/proc/${name}/cmdline`).includes(command)) return [];
+    const ppid = Number(/^PPid:\s+(\d+)$/m.exec(read(`/proc/${name}/status`))?.[1]);
+    return ppid === parent ? [Number(name)] : [];
+  });
+}
+
+/** With their programs. One that has lost its engine waits for ever, with the engine's output open. */
+function languageHosts(engine: number): number[] {
+  return below(engine, "pulumi-language-nodejs").flatMap((host) => [...below(host, ""), host]);
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
   }
-  return undefined;
 }
 
 /** Resolves when the process has ended; it is none of our children. */
