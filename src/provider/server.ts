@@ -16,6 +16,7 @@ import { activePricePerDayUsd, refuseOverCap } from "../rental/budget.ts";
 import { type Choice, choose } from "../rental/choose.ts";
 import { findOrder } from "../rental/find.ts";
 import { presence } from "../rental/orders.ts";
+import { proveByKey } from "../rental/proof.ts";
 import type { RentalRecord } from "../rental/record.ts";
 import { release } from "../rental/release.ts";
 import { moveBid, takeBack } from "../rental/spot.ts";
@@ -106,11 +107,20 @@ export const server: Handler<ServerInputs, ServerState> = {
       call.log.info(`order ${known.orderId} goes on: the new resource has taken it over`);
       return;
     }
+    // Outputs carry the inputs: the key is there without asking anybody.
+    const { privateKey } = (known as ServerState & ServerInputs).sshKey ?? {};
+    const { clore } = call.plugin;
+    const { signal, log } = call;
     await release(known.rental, "destroyed", {
       ...call.plugin,
       account: call.plugin.account(),
-      log: call.log,
-      signal: call.signal,
+      log,
+      signal,
+      async opens(orderId) {
+        const order = (await clore.myOrders({}, signal)).find((one) => one.orderId === orderId);
+        if (!order || privateKey === undefined) return false;
+        return (await proveByKey(order, privateKey, { ...call.plugin, signal })).is === "ours";
+      },
     });
   },
 };

@@ -18,6 +18,8 @@ export interface ReleaseIo {
   clock?: Clock;
   /** Pause between looks, in milliseconds. @default 1000 */
   pollMs?: number;
+  /** Whether our key opens the order's server; without it an order that is not surely ours is left alone. */
+  opens?(orderId: number): Promise<boolean>;
 }
 
 /** The most to wait until a cancelled order is confirmed gone, in milliseconds. */
@@ -47,7 +49,8 @@ export async function release(record: RentalRecord, reason: string, io: ReleaseI
     io.ledger.conclude(record.intentId, { outcome: "absent" });
     return;
   }
-  if (!record.certain) throw unproven(orderId, record);
+  // A create that was cut short leaves an order that is only probably ours: the key decides.
+  if (!record.certain && !(await io.opens?.(orderId))) throw unproven(orderId, record);
   await cancelAndConfirm(orderId, record, reason, io);
   io.ledger.conclude(record.intentId, { outcome: "cancelled", reason });
 }
