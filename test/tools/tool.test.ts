@@ -3,17 +3,10 @@ import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { silentLog } from "../../src/core/log.ts";
+import { cacheDirectory } from "../../src/core/state-directory.ts";
 import { checksumIn } from "../../tools/setup/download.ts";
 import { pulumiOnPath, pulumiVersion } from "../../tools/setup/pulumi.ts";
-import {
-  cacheFolder,
-  ensureTool,
-  isNewEnough,
-  output,
-  type Source,
-  type Tool,
-  which,
-} from "../../tools/setup/tool.ts";
+import { ensureTool, isNewEnough, output, type Source, type Tool, which } from "../../tools/setup/tool.ts";
 
 let dir: string;
 beforeEach(() => {
@@ -203,8 +196,8 @@ test("only what can be executed counts, in the order of the PATH", () => {
 });
 
 test("the cache is outside of the clone, where the user wants it", () => {
-  expect(cacheFolder({ XDG_CACHE_HOME: "/c" })).toBe("/c/pulumi-clore");
-  expect(cacheFolder({ XDG_CACHE_HOME: "" })).toMatch(/\/\.cache\/pulumi-clore$/);
+  expect(cacheDirectory({ XDG_CACHE_HOME: "/c" })).toBe("/c/pulumi-clore");
+  expect(cacheDirectory({ XDG_CACHE_HOME: "" })).toMatch(/\/\.cache\/pulumi-clore$/);
 });
 
 test.each([

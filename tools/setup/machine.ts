@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { cacheDirectory } from "../../src/core/state-directory.ts";
 import { ollamaVersion } from "./ollama.ts";
-import { cacheFolder, which } from "./tool.ts";
+import { which } from "./tool.ts";
 
 /** What some tests need and not every machine has. */
 export const parts = ["docker", "sshd", "pulumi", "root", "ollama"] as const;
@@ -16,7 +17,7 @@ export function lacks(part: Part): string | undefined {
     case "docker":
       return whyNoDocker();
     case "ollama":
-      return which(part) || existsSync(join(cacheFolder(), part, ollamaVersion, "bin", part))
+      return which(part) || existsSync(join(cacheDirectory(process.env), part, ollamaVersion, "bin", part))
         ? undefined
         : "no ollama on the PATH or in the cache";
     default:

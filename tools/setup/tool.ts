@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { accessSync, constants, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { CloreError } from "../../src/core/errors.ts";
 import type { Log } from "../../src/core/log.ts";
+import { cacheDirectory } from "../../src/core/state-directory.ts";
 import { withLock } from "./lock.mjs";
 
 /** Where a source works. */
@@ -50,7 +50,7 @@ export interface Installed {
 export async function ensureTool(tool: Tool, options: { log: Log; cache?: string }): Promise<Installed> {
   const found = await tool.onPath();
   if (found) return { ...found, how: "path" };
-  const base = join(options.cache ?? cacheFolder(), tool.name);
+  const base = join(options.cache ?? cacheDirectory(process.env), tool.name);
   const home = join(base, tool.version);
   const cached: Installed = { dir: join(home, "bin"), version: tool.version, how: "cache" };
   if (hasAll(cached.dir, tool.executables)) return cached;
@@ -61,11 +61,6 @@ export async function ensureTool(tool: Tool, options: { log: Log; cache?: string
     const how = await firstThatWorks(tool, base, home, options.log);
     return { ...cached, how };
   });
-}
-
-/** `${XDG_CACHE_HOME:-~/.cache}/pulumi-clore`: outside of the clone, so that a fresh one finds it. */
-export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "pulumi-clore");
 }
 
 /** The first executable of that name on the PATH. */
