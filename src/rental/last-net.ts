@@ -35,7 +35,7 @@ export async function giveBackLeftOvers(key: LastKey, io: AdoptIo): Promise<void
   for (const entry of entriesOfKey(key, open)) {
     await attempt(nameOf(entry), () => giveBackEntry(entry, open, key, io));
   }
-  for (const order of await strangers(open, key, io)) {
+  for (const order of await strangers(key, io)) {
     await attempt(`order ${order.orderId} on server ${order.serverId}`, () =>
       giveBackStranger(order, key, io),
     );
@@ -78,11 +78,13 @@ async function giveBackEntry(entry: Entry, open: readonly Entry[], key: LastKey,
 }
 
 /** Live orders that no entry explains, and that the key opens. */
-async function strangers(open: readonly Entry[], key: LastKey, io: AdoptIo): Promise<Order[]> {
+async function strangers(key: LastKey, io: AdoptIo): Promise<Order[]> {
   let orders = await io.clore.myOrders({}, io.signal);
   // An empty listing proves nothing; the longer one shows live orders too.
   if (orders.length === 0) orders = await io.clore.myOrders({ includeCompleted: true }, io.signal);
-  const candidates = unexplained(orders, open);
+  // Read after the listing: an intent is written before its create, so what others of this machine have rented
+  // meanwhile, another stack with the same key among them, is explained.
+  const candidates = unexplained(orders, io.ledger.entries().filter(mayBill));
   if (candidates.length > 0)
     io.log.status(`trying the key on ${candidates.length} orders that nobody here knows`);
   const tried = await Promise.all(

@@ -132,6 +132,18 @@ test("processes that write while it is compacted lose no line", async () => {
   expect(entries.filter((one) => one.outcome !== "order")).toEqual([]);
 });
 
+test("a line whose file was replaced while it was being written is written again", () => {
+  let written = 0;
+  // Asked for between opening the file and writing to it: there the whole compaction takes place.
+  const toJSON = () => {
+    if (written++ === 0) compact(ledger);
+    return intent.image;
+  };
+  const intentId = ledger.intend({ ...intent, image: { toJSON } as unknown as string });
+  expect(written).toBe(2);
+  expect(new Ledger(folder).entries()).toMatchObject([{ intentId, image: intent.image }]);
+});
+
 test("a ledger that has not grown large is left alone", () => {
   entry({ outcome: "absent" });
   const { ino } = statSync(ledger.path);

@@ -59,6 +59,19 @@ test("the ledger's entries of another stack with the same key are none of its bu
   expect(on.live()).toEqual([orderId]);
 });
 
+test("what another stack rents with the same key while the orders are being read is left alone", async () => {
+  await using on = await ground();
+  const plugin = on.plugin();
+  let theirs: number | undefined;
+  const myOrders: typeof plugin.clore.myOrders = async (...asked) => {
+    theirs ??= await lostRun(plugin, { urn: urnOf("Server", "gpu", "prod"), until: "seen" });
+    return plugin.clore.myOrders(...asked);
+  };
+  const clore = { myOrders, cancelOrder: plugin.clore.cancelOrder.bind(plugin.clore) } as typeof plugin.clore;
+  await removeKey({ ...plugin, clore });
+  expect(on.live()).toEqual([theirs]);
+});
+
 test("without an API key it is an error when the ledger knows of something, and nothing otherwise", async () => {
   await using on = await ground();
   const orderId = await lostRun(on.plugin(), { until: "seen" });
