@@ -33,6 +33,7 @@ const schema = z.object({
   minVramShare: z.number().min(0).max(1).optional(),
   minTokensPerSecond: z.number().min(0).optional(),
   maxTimeToReady: z.string().optional(),
+  onSlow: z.enum(["fail", "replace"], { error: "should be fail or replace" }).optional(),
   bootMinutes: z.number().positive().optional(),
   acquireMinutes: z.number().positive().optional(),
   ...existingHost,
@@ -43,10 +44,10 @@ const schema = z.object({
 export function ollamaStack() {
   const config = readConfig(schema);
   const { model, gpu, gpuCount, mode, publicPort, contextLength, parallel, registry } = config;
-  const { minVramShare, minTokensPerSecond, maxTimeToReady, publicUrl } = config;
+  const { minVramShare, minTokensPerSecond, maxTimeToReady, onSlow, publicUrl } = config;
   const ollama = new OllamaServer(pulumi.getStack(), {
     ...{ model, gpu, gpuCount, mode, publicPort, contextLength, parallel, registry },
-    ...{ minVramShare, minTokensPerSecond, maxTimeToReady, publicUrl },
+    ...{ minVramShare, minTokensPerSecond, maxTimeToReady, onSlow, publicUrl },
     port: config.ollamaPort,
     ...(config.host === undefined
       ? {

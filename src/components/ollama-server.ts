@@ -7,7 +7,7 @@ import { OLLAMA_VERSION } from "../host/ollama/install.ts";
 import { ApiKey } from "../resources/api-key.ts";
 import { HealthCheck } from "../resources/health-check.ts";
 import { Model } from "../resources/model.ts";
-import { type RentedServerArgs, Server } from "../resources/server.ts";
+import { type RentedServerArgs, Server, type ServerTrial } from "../resources/server.ts";
 import { Service } from "../resources/service.ts";
 import { SshKey } from "../resources/ssh-key.ts";
 import { type OllamaRoom, roomFor } from "./ollama-request.ts";
@@ -62,6 +62,12 @@ export interface OllamaServerArgs {
   minTokensPerSecond?: pulumi.Input<number>;
   /** See Model. */
   maxTimeToReady?: pulumi.Input<string>;
+  /**
+   * What is done with a rented server on which a model is slower than minTokensPerSecond, spills out of VRAM, or cannot
+   * be downloaded within maxTimeToReady: `fail` is an error and keeps the server; `replace` gives it back and takes the
+   * next offer, in the same `up`, within the limits of `rent` (acquireMinutes, maxAcquireCostUsd). @default "fail"
+   */
+  onSlow?: "fail" | "replace";
 }
 
 /**
@@ -96,6 +102,7 @@ export class OllamaServer extends pulumi.ComponentResource {
     const publicPort = args.publicPort ?? 8080;
 
     if (args.server) {
+      checked(() => refuseReplacement(args));
       this.server = args.server;
     } else {
       const room = checked(() => roomOf(tags, args));
@@ -114,13 +121,17 @@ export class OllamaServer extends pulumi.ComponentResource {
             .output(args.rent?.minVramGb)
             .apply((asked) => Math.max(asked ?? 0, room.minVramGb)),
           ...(args.mode === "image" ? { image: args.rent?.image ?? image, autosshEntrypoint: true } : {}),
+          ...(args.onSlow === "replace" ? { trial: trialOf(tags, args, port) } : {}),
           sshKey: this.sshKey,
           ports: publicPort === false ? {} : { [publicPort]: "http" },
         },
         { parent: this },
       );
     }
-    const service = args.mode === "image" ? undefined : this.serve(name, args, port, args.mode ?? "auto");
+    const service =
+      args.mode === "image"
+        ? undefined
+        : new Service(`${name}-ollama`, { server: this.server, ...serviceOf(args, port) }, { parent: this });
     this.models = tags.map((tag) => this.pull(name, args, port, tag, service));
     this.tunnel = pulumi.interpolate`ssh -N -L ${OLLAMA_PORT}:127.0.0.1:${port} -i key -p ${this.server.port} ${this.server.user}@${this.server.address}`;
     this.tokensPerSecond = pulumi
@@ -141,40 +152,6 @@ export class OllamaServer extends pulumi.ComponentResource {
     });
   }
 
-  private serve(
-    name: string,
-    args: OllamaServerArgs,
-    port: number,
-    mode: "auto" | "native" | "docker",
-  ): Service {
-    return new Service(
-      `${name}-ollama`,
-      {
-        server: this.server,
-        name: "ollama",
-        mode,
-        process: { command: ["ollama", "serve"] },
-        container: this.server.facts.apply((facts) => ({
-          image,
-          volumes: [{ source: "pulumi-clore-ollama", target: "/root/.ollama" }],
-          // Docker refuses `--gpus all` where there is none.
-          ...(facts.gpus.length > 0 ? { gpus: "all" as const } : {}),
-        })),
-        env: {
-          // Inside a container, whose port is published on the host's loopback only. A process always gets loopback.
-          OLLAMA_HOST: `0.0.0.0:${port}`,
-          OLLAMA_NOPRUNE: "1",
-          OLLAMA_KEEP_ALIVE: "-1",
-          OLLAMA_NUM_PARALLEL: String(args.parallel ?? 1),
-          ...(args.contextLength === undefined ? {} : { OLLAMA_CONTEXT_LENGTH: String(args.contextLength) }),
-        },
-        ports: [port],
-        health: { http: { port, path: "/api/version" }, timeoutSeconds: 60 },
-      },
-      { parent: this },
-    );
-  }
-
   private pull(
     name: string,
     args: OllamaServerArgs,
@@ -182,14 +159,11 @@ export class OllamaServer extends pulumi.ComponentResource {
     tag: string,
     service: Service | undefined,
   ): Model {
-    const { contextLength, parallel, registry, minVramShare, minTokensPerSecond, maxTimeToReady } = args;
     return new Model(
       `${name}-${tag.replace(/[^a-z0-9.]+/gi, "-")}`,
       {
         server: this.server,
-        tag,
-        port,
-        ...{ contextLength, parallel, registry, minVramShare, minTokensPerSecond, maxTimeToReady },
+        ...modelOf(tag, args, port),
         triggers: service ? [service.revision] : [],
       },
       { parent: this, dependsOn: service ? [service] : [this.server] },
@@ -236,6 +210,50 @@ export class OllamaServer extends pulumi.ComponentResource {
     );
     return { url: pulumi.all([url, answers.status]).apply(([text]) => text), apiKey: key.key };
   }
+}
+
+/** Ollama itself; as a container it is published on the host's loopback only, and a process always gets loopback. */
+function serviceOf({ mode = "auto", parallel, contextLength }: OllamaServerArgs, port: number) {
+  return {
+    name: "ollama",
+    mode: mode === "image" ? undefined : mode,
+    process: { command: ["ollama", "serve"] },
+    container: {
+      image,
+      volumes: [{ source: "pulumi-clore-ollama", target: "/root/.ollama" }],
+      gpus: "if-any" as const,
+    },
+    env: {
+      OLLAMA_HOST: `0.0.0.0:${port}`,
+      OLLAMA_NOPRUNE: "1",
+      OLLAMA_KEEP_ALIVE: "-1",
+      OLLAMA_NUM_PARALLEL: String(parallel ?? 1),
+      ...(contextLength === undefined ? {} : { OLLAMA_CONTEXT_LENGTH: String(contextLength) }),
+    },
+    ports: [port],
+    health: { http: { port, path: "/api/version" }, timeoutSeconds: 60 },
+  };
+}
+
+function modelOf(tag: string, args: OllamaServerArgs, port: number) {
+  const { contextLength, parallel, registry, minVramShare, minTokensPerSecond, maxTimeToReady } = args;
+  return { tag, port, contextLength, parallel, registry, minVramShare, minTokensPerSecond, maxTimeToReady };
+}
+
+/** All that will be asked of the server anyway, asked while another can still be taken. */
+function trialOf(tags: readonly string[], args: OllamaServerArgs, port: number): ServerTrial {
+  return {
+    services: args.mode === "image" ? [] : [serviceOf(args, port)],
+    models: tags.map((tag) => modelOf(tag, args, port)),
+  };
+}
+
+function refuseReplacement({ onSlow }: OllamaServerArgs): void {
+  if (onSlow !== "replace") return;
+  throw new CloreError("input.invalid", {
+    message: 'onSlow: "replace" means nothing on a server that was handed in',
+    hint: "leave onSlow out, or let the component rent the server",
+  });
 }
 
 function roomOf(tags: readonly string[], args: OllamaServerArgs): OllamaRoom {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { LiveServer } from "../rental/bring-up.ts";
 
 /** What a Server hands to what runs on it; see resources/server.ts. */
 export const connectionSchema = z.object({
@@ -11,6 +12,12 @@ export const connectionSchema = z.object({
 });
 
 export type ConnectionInputs = z.infer<typeof connectionSchema>;
+
+/** The way to a server that was just rented. */
+export function connectionOf({ target, order }: Pick<LiveServer, "target" | "order">): ConnectionInputs {
+  const { address, port, user, hostKey, privateKey } = target;
+  return { address, port, user, hostKey, privateKey, orderId: order.orderId };
+}
 
 /** Whether two connections lead to the same machine, whatever key opens it. */
 export function sameMachine(a: ConnectionInputs | undefined, b: ConnectionInputs | undefined): boolean {

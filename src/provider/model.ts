@@ -63,10 +63,10 @@ export const model: Handler<ModelInputs, ModelState> = {
 
   async create(want, call) {
     const { tag } = modelReference(want.tag, want.registry);
-    return { id: tag, state: await ensure(want, undefined, call) };
+    return { id: tag, state: await keptOnFailure(want, undefined, call) };
   },
 
-  update: (_id, want, known, call) => ensure(want, known, call),
+  update: (_id, want, known, call) => keptOnFailure(want, known, call),
 
   async read(id, known, inputs, call) {
     if (!known || !inputs) return undefined;
@@ -87,43 +87,72 @@ export const model: Handler<ModelInputs, ModelState> = {
 };
 
 /** What went wrong after a pull is no reason to forget the model: the state keeps it, and the next up goes on. */
-async function ensure(want: ModelInputs, known: ModelState | undefined, call: Call): Promise<ModelState> {
+async function keptOnFailure(
+  want: ModelInputs,
+  known: ModelState | undefined,
+  call: Call,
+): Promise<ModelState> {
+  try {
+    return await ensureModelOn(want, known, call);
+  } catch (error) {
+    const serverId = rentedServer(want.connection, call);
+    if (serverId !== undefined && isTooWeak(error)) call.plugin.hosts.failed(serverId, error.code);
+    if (!leavesSomething(error, call)) throw error;
+    const { tag } = modelReference(want.tag, want.registry);
+    throw new InitFailure(tag, { ...want, ...known, model: tag, status: "unfinished" }, error);
+  }
+}
+
+/** What another host may do better. */
+export function isTooWeak(error: unknown): error is CloreError {
+  const codes = ["model.too-slow", "model.spilled", "model.too-slow-line", "model.no-space"];
+  return error instanceof CloreError && codes.includes(error.code);
+}
+
+/** Pulls, loads, asks and measures. @throws CloreError `model.*`, `ollama.*`, `ssh.*` */
+export async function ensureModelOn(
+  want: ModelInputs,
+  known: ModelState | undefined,
+  call: Call,
+): Promise<ModelState> {
   const reference = modelReference(want.tag, want.registry);
   const catalog = loadCatalog();
   const inCatalog = findModel(want.tag, catalog);
   await using ssh = await connectTo(want.connection, call, 60_000);
   const facts = await readFacts(ssh, { signal: call.signal });
   const floor = floorFor(want, inCatalog, facts, catalog);
-  try {
-    if (inCatalog) refuseMisfit(want, inCatalog, facts, floor.minVramShare, catalog);
-    const ready = await ensureModel(
-      ssh,
-      {
-        reference,
-        port: want.port,
-        digest: want.digest,
-        knownDigest: known?.digest,
-        contextTokens: want.contextLength,
-        maxTimeToReadyMs: (parseHours(want.maxTimeToReady) ?? 1) * 3_600_000,
-        catalog: {
-          downloadBytes: inCatalog && inCatalog.runtime !== "api" ? inCatalog.downloadBytes : undefined,
-          nearest: nearestModels(want.tag, catalog),
-        },
-        ...floor,
+  if (inCatalog) refuseMisfit(want, inCatalog, facts, floor.minVramShare, catalog);
+  const serverId = rentedServer(want.connection, call);
+  const ready = await ensureModel(
+    ssh,
+    {
+      reference,
+      port: want.port,
+      digest: want.digest,
+      knownDigest: known?.digest,
+      contextTokens: want.contextLength,
+      maxTimeToReadyMs: (parseHours(want.maxTimeToReady) ?? 1) * 3_600_000,
+      catalog: {
+        downloadBytes: inCatalog && inCatalog.runtime !== "api" ? inCatalog.downloadBytes : undefined,
+        nearest: nearestModels(want.tag, catalog),
       },
-      { log: call.log, signal: call.signal },
-    );
-    const where = facts.gpus.length > 0 ? `, ${Math.round(ready.vramShare * 100)} % in VRAM` : "";
-    call.log.info(`${reference.tag} answers at ${ready.tokensPerSecond} tok/s${where}`);
-    return { model: reference.tag, ...ready, status: "ready" };
-  } catch (error) {
-    if (!leavesSomething(error, call)) throw error;
-    throw new InitFailure(
-      reference.tag,
-      { ...want, ...known, model: reference.tag, status: "unfinished" },
-      error,
-    );
-  }
+      ...floor,
+    },
+    {
+      log: call.log,
+      signal: call.signal,
+      onSpeed: (mbps) => serverId !== undefined && call.plugin.hosts.measured(serverId, mbps),
+    },
+  );
+  const where = facts.gpus.length > 0 ? `, ${Math.round(ready.vramShare * 100)} % in VRAM` : "";
+  call.log.info(`${reference.tag} answers at ${ready.tokensPerSecond} tok/s${where}`);
+  return { model: reference.tag, ...ready, status: "ready" };
+}
+
+/** The marketplace's server behind a connection; undefined where this machine has not rented it. */
+function rentedServer({ orderId }: ConnectionInputs, call: Call): number | undefined {
+  if (orderId === undefined) return undefined;
+  return call.plugin.ledger.entries().find((entry) => entry.orderId === orderId)?.serverId;
 }
 
 /** A pull that was begun leaves data on the server, which `destroy` has to remove. */

@@ -50,6 +50,7 @@ const neverReplaces = new Set([
   "acquireMinutes",
   "maxAcquireCostUsd",
   "bootMinutes",
+  "trial",
 ]);
 
 /**

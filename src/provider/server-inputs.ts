@@ -5,6 +5,7 @@ import type { InputProblem } from "../core/errors.ts";
 import { checkOfferRequest } from "../market/check.ts";
 import type { PluginContext } from "./context.ts";
 import { leaseHours, offerRequestOf } from "./server-request.ts";
+import { trialInputs, trialRules } from "./server-trial.ts";
 
 /** Known to start sshd and to take the order's key (docs/clore-api.md). */
 export const defaultImage = "cloreai/jupyter:ubuntu24.04-v2";
@@ -67,6 +68,7 @@ export const serverInputs = z.strictObject({
     .positive({ error: "should be more than 0: USD" })
     .optional(),
   bootMinutes: z.number().positive().max(120).optional(),
+  trial: trialInputs.optional(),
 });
 export type ServerInputs = z.infer<typeof serverInputs>;
 
@@ -123,6 +125,7 @@ export function serverRules(
   if (inputs.lease !== undefined && inputs.lease !== "none" && leaseHours(inputs.lease) === undefined) {
     problems.push({ path: "lease", problem: 'should be a duration such as "90m", "8h" or "3d", or "none"' });
   }
+  problems.push(...trialRules(inputs.trial));
   const ofMarket = checkOfferRequest(offerRequestOf(inputs), loadCatalog());
   return [...problems, ...ofMarket.map(({ path, problem }) => ({ path: inputName(path), problem }))];
 }

@@ -1,7 +1,7 @@
 import type { HostFacts } from "../host/types.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
 import type { RentalRecord } from "../rental/record.ts";
-import type { ConnectionInputs } from "./connection.ts";
+import { type ConnectionInputs, connectionOf } from "./connection.ts";
 import { stable } from "./rpc/values.ts";
 import type { ServerInputs } from "./server-inputs.ts";
 import type { OfferedServer } from "./server-offered.ts";
@@ -56,7 +56,7 @@ export function rentedState(
 ): ServerState {
   const { record, order, target, facts } = live;
   const hours = leaseHours(inputs.lease);
-  const { address, port, user, hostKey, privateKey } = target;
+  const { address, port, user, hostKey } = target;
   return {
     ...unfinishedState(record, offered),
     orderId: order.orderId,
@@ -69,7 +69,7 @@ export function rentedState(
     facts,
     leaseEndsAt:
       hours === undefined ? undefined : new Date(order.createdAt.getTime() + hours * 3_600_000).toISOString(),
-    connection: { address, port, user, hostKey, privateKey, orderId: order.orderId },
+    connection: connectionOf(live),
     reachable: true,
   };
 }

@@ -4,32 +4,25 @@ import { formatSeconds } from "../cost/duration.ts";
 import { formatUsd, perHour } from "../cost/price.ts";
 import { readFacts } from "../host/facts.ts";
 import { HOST_FOLDER, leaveHost } from "../host/layout.ts";
-import {
-  type AcquireIo,
-  type AcquireRequest,
-  acquire,
-  tryHost,
-  UnfinishedRental,
-} from "../rental/acquire.ts";
+import { type AcquireIo, acquire, tryHost, UnfinishedRental } from "../rental/acquire.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
 import { activePricePerDayUsd, refuseOverCap } from "../rental/budget.ts";
-import { type Choice, choose } from "../rental/choose.ts";
+import type { Choice } from "../rental/choose.ts";
 import { findOrder } from "../rental/find.ts";
 import { presence } from "../rental/orders.ts";
 import { proveByKey } from "../rental/proof.ts";
 import type { RentalRecord } from "../rental/record.ts";
 import { release } from "../rental/release.ts";
 import { moveBid, takeBack } from "../rental/spot.ts";
-import { fingerprintOf, publicKeyOf } from "../ssh/keypair.ts";
 import type { SshTarget } from "../ssh/types.ts";
 import type { Call, Handler } from "./handler.ts";
 import { InitFailure } from "./rpc/failures.ts";
+import { acquireIo, acquireRequest, chooseFor } from "./server-acquire.ts";
 import { serverChanges } from "./server-changes.ts";
 import { importOrder } from "./server-import.ts";
-import { defaultImage, type ServerInputs, serverInputs, serverRules } from "./server-inputs.ts";
+import { type ServerInputs, serverInputs, serverRules } from "./server-inputs.ts";
 import { adoptLeftBehind } from "./server-left-behind.ts";
 import { offeredBy, offeredOf } from "./server-offered.ts";
-import { jobOf, offerRequestOf } from "./server-request.ts";
 import {
   existingState,
   rentedState,
@@ -222,68 +215,6 @@ async function stillThere(
   }
   if (want.bidPricePerDay === undefined) return record;
   return moveBid(live, (want.bidPricePerDay / record.pricePerDayUsd) * record.pricePerDay, io);
-}
-
-function chooseFor(inputs: Partial<ServerInputs>, call: Call) {
-  const { clore, orders, hosts, reserved, hasKey, defaultLease, pollMs } = call.plugin;
-  const want = { ...inputs, lease: inputs.lease ?? defaultLease };
-  return choose(offerRequestOf(want), jobOf(want), {
-    clore,
-    orders,
-    pollMs,
-    log: call.log,
-    signal: call.signal,
-    hasKey,
-    memory: hosts.read(),
-    taken: reserved,
-    now: Date.now(),
-  });
-}
-
-function acquireIo(call: Call): AcquireIo {
-  const { clore, ledger, orders, ssh, hosts, reserved, pollMs, maxActivePricePerDayUsd } = call.plugin;
-  return {
-    maxActivePricePerDayUsd,
-    clore,
-    ledger,
-    orders,
-    ssh,
-    hosts,
-    reserved,
-    pollMs,
-    account: call.plugin.account(),
-    log: call.log,
-    signal: call.signal,
-  };
-}
-
-function acquireRequest(want: ServerInputs, call: Call, known: ServerState | undefined): AcquireRequest {
-  const publicKey = want.sshKey.publicKey ?? publicKeyOf(want.sshKey.privateKey);
-  const ports = Object.fromEntries(
-    Object.entries(want.ports ?? {}).map(([port, kind]) => [Number(port), kind]),
-  );
-  return {
-    urn: call.urn,
-    keyFingerprint: fingerprintOf(publicKey),
-    publicKey,
-    privateKey: want.sshKey.privateKey,
-    image: want.image ?? defaultImage,
-    autosshEntrypoint: want.autosshEntrypoint ?? false,
-    ports: { 22: "tcp", ...ports },
-    bidPricePerDayUsd: want.bidPricePerDay,
-    acquireMinutes: want.acquireMinutes ?? 30,
-    acquireCostUsd: want.maxAcquireCostUsd,
-    bootMinutes: want.bootMinutes ?? 8,
-    maxPricePerDayUsd: want.maxPricePerDay,
-    promised: {
-      gpuModel: want.gpu,
-      gpuCount: want.gpuCount ?? (want.gpu === undefined ? undefined : 1),
-      minVramGb: want.minVramGb,
-      ramGb: want.minRamGb,
-      diskGb: want.minDiskGb,
-    },
-    hostKey: known?.hostKey,
-  };
 }
 
 async function reachExisting(want: ServerInputs, address: string, call: Call): Promise<ServerState> {

@@ -23,7 +23,7 @@ export async function ensure(
 ): Promise<{ revision: string }> {
   const io = { signal: call.signal, log: call.log };
   using host = dockerOver(ssh, await ensureDocker(ssh, facts, io));
-  const state = await ensureContainer(host, specOf(want), io);
+  const state = await ensureContainer(host, specOf(want, facts), io);
   return { revision: state.digest ?? state.id };
 }
 
@@ -41,7 +41,8 @@ export async function remove(ssh: SshConnection, name: string, call: Call): Prom
   await removeContainer(host, name);
 }
 
-function specOf(want: ServiceInputs): ContainerSpec {
+/** What the container is to be on this host. Pure but for the files of a build. */
+export function specOf(want: ServiceInputs, facts: Pick<HostFacts, "gpus">): ContainerSpec {
   const { container, health } = want;
   const build = container?.build;
   return {
@@ -63,7 +64,8 @@ function specOf(want: ServiceInputs): ContainerSpec {
       address: container?.publish === "everywhere" ? "0.0.0.0" : "127.0.0.1",
     })),
     volumes: container?.volumes,
-    gpus: container?.gpus,
+    // Docker refuses `--gpus all` where there is none.
+    gpus: container?.gpus !== "if-any" ? container?.gpus : facts.gpus.length > 0 ? "all" : undefined,
     restart: want.restart === "always" ? "unless-stopped" : want.restart,
     health: health && {
       timeoutSeconds: health.timeoutSeconds,

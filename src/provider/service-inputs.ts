@@ -34,7 +34,7 @@ export const serviceInputs = z.strictObject({
       volumes: z
         .array(z.strictObject({ source: z.string(), target: z.string(), readOnly: z.boolean().optional() }))
         .optional(),
-      gpus: z.union([z.literal("all"), z.int().min(1)]).optional(),
+      gpus: z.union([z.enum(["all", "if-any"]), z.int().min(1)]).optional(),
     })
     .optional(),
   mode: z.enum(["auto", "native", "docker"], { error: "should be auto, native or docker" }).default("auto"),

@@ -63,10 +63,10 @@ export const service: Handler<ServiceInputs, ServiceState> = {
   },
 
   async create(want, call) {
-    return { id: want.name, state: await ensure(want, undefined, call) };
+    return { id: want.name, state: await ensureServiceOn(want, undefined, call) };
   },
 
-  update: (_id, want, known, call) => ensure(want, known.runsAs, call),
+  update: (_id, want, known, call) => ensureServiceOn(want, known.runsAs, call),
 
   async read(id, known, inputs, call) {
     if (!known || !inputs) return undefined;
@@ -96,7 +96,8 @@ export const service: Handler<ServiceInputs, ServiceState> = {
   },
 };
 
-async function ensure(
+/** Chooses the way to run and brings it to what is wanted. @throws CloreError `host.*`, `ssh.*` */
+export async function ensureServiceOn(
   want: ServiceInputs,
   ranAs: ServiceState["runsAs"] | undefined,
   call: Call,

@@ -133,16 +133,19 @@ export async function tryHost(
   want: Wanted,
   io: AcquireIo,
 ): Promise<{ live: LiveServer } | { failed: string }> {
+  let isFault = isHostFault;
   try {
     const wasCertain = record.certain;
     const live = await bringUp(record, want, io);
+    isFault = hasFailedTrial;
+    await want.trial?.(live);
     if (!wasCertain && record.orderId !== undefined) {
       io.ledger.conclude(record.intentId, { outcome: "order", orderId: record.orderId, certain: true });
     }
     io.hosts.succeeded(record.serverId);
     return { live };
   } catch (error) {
-    if (io.signal.aborted || !isHostFault(error)) throw new UnfinishedRental(record, error);
+    if (io.signal.aborted || !isFault(error)) throw new UnfinishedRental(record, error);
     const reason = `${error.code}: ${error.message}${error.seen ? ` (${error.seen})` : ""}`;
     io.hosts.failed(record.serverId, reason);
     try {
@@ -152,6 +155,11 @@ export async function tryHost(
     }
     return { failed: reason };
   }
+}
+
+/** Of what goes wrong in a trial, much is the program's own: a crashing service would crash on 25 hosts. */
+function hasFailedTrial(error: unknown): error is CloreError {
+  return error instanceof CloreError && /^(ssh\.|host\.(too-weak|disk-full))/.test(error.code);
 }
 
 /** The market was read before other servers of the program were rented; asking again would cost five seconds each. */

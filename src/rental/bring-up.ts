@@ -24,6 +24,8 @@ export interface Wanted {
   bootMinutes: number;
   /** Pinned earlier; undefined at first contact. */
   hostKey?: string;
+  /** What the server must prove once it was reached. Throws `host.too-weak` where another may do better. */
+  trial?: (live: LiveServer) => Promise<void>;
 }
 
 export interface BringUpIo {

@@ -29,6 +29,11 @@ export class HostBook {
     this.#add({ serverId, at: Date.now(), kind: "success" });
   }
 
+  /** What a download there really had, in Mbps. */
+  measured(serverId: number, downMbps: number): void {
+    this.#add({ serverId, at: Date.now(), kind: "speed", downMbps });
+  }
+
   #add(event: HostEvent): void {
     const memory = remember(this.read(event.at), event);
     const draft = `${this.#path}.${process.pid}`;

@@ -1,6 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Currency, MarketKind } from "../clore/types.ts";
 import type { HostFacts } from "../host/types.ts";
+import type { ModelArgs } from "./model.ts";
+import type { ServiceArgs } from "./service.ts";
 
 /** How to log in to a server; handed from a Server to what runs on it. A secret as a whole. */
 export interface Connection {
@@ -30,6 +32,16 @@ export interface ExistingServerArgs extends CommonArgs {
   user?: pulumi.Input<string>;
   /** `ssh-ed25519 AAAA…`, when you know it; otherwise pinned at first contact. Replaces. */
   hostKey?: pulumi.Input<string>;
+}
+
+/** What a rented server must prove before it is kept. Write what Service and Model will ask of it: it is done once. */
+export interface ServerTrial {
+  /** Set up first, in this order. */
+  services?: pulumi.Input<
+    pulumi.Input<Omit<ServiceArgs, "server" | "name"> & { name: pulumi.Input<string> }>[]
+  >;
+  /** Then pulled, loaded and measured, in this order. */
+  models?: pulumi.Input<pulumi.Input<Omit<ModelArgs, "server">>[]>;
 }
 
 /**
@@ -104,6 +116,14 @@ export interface RentedServerArgs extends CommonArgs {
   maxAcquireCostUsd?: pulumi.Input<number>;
   /** The most to wait for one host until SSH answers, in minutes, before the next is tried. @default 8 */
   bootMinutes?: pulumi.Input<number>;
+  /**
+   * Tried on each host before it is kept. One whose line, disk, GPU or speed does not do (`model.too-slow-line`,
+   * `model.no-space`, `model.spilled`, `model.too-slow`) is given back, remembered, and the next offer is taken, within
+   * acquireMinutes and maxAcquireCostUsd. Any other failure keeps the server and is an error, as it would be later.
+   * Never replaces. @default none
+   * @example { models: [{ tag: "gemma3:4b", minTokensPerSecond: 40 }] }
+   */
+  trial?: pulumi.Input<ServerTrial>;
 }
 
 export type ServerArgs = RentedServerArgs | ExistingServerArgs;

@@ -41,8 +41,8 @@ export interface ServiceContainer {
   publish?: pulumi.Input<"loopback" | "everywhere">;
   /** `source`: an absolute path of the host, or the name of a volume, which outlives the container. */
   volumes?: pulumi.Input<pulumi.Input<{ source: string; target: string; readOnly?: boolean }>[]>;
-  /** How many of the host's GPUs it sees. @default none */
-  gpus?: pulumi.Input<"all" | number>;
+  /** How many of the host's GPUs it sees; `if-any`: all, and none where there is none. @default none */
+  gpus?: pulumi.Input<"all" | "if-any" | number>;
 }
 
 /** How it is known to work. Asked from inside the server. */

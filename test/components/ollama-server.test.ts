@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, beforeEach, expect, test } from "vitest";
 import { OllamaServer, type OllamaServerArgs } from "../../src/components/ollama-server.ts";
+import { Server } from "../../src/resources/server.ts";
 
 /** What was registered, in the order in which it was. */
 let registered: pulumi.runtime.MockResourceArgs[];
@@ -93,7 +94,7 @@ test("containers get the GPUs of a host that has some", async () => {
   const { serviceOf } = await make({ model: "gemma3:4b", mode: "docker", rent: { lease: "8h" } });
   expect(serviceOf("ollama")).toMatchObject({
     mode: "docker",
-    container: { image: expect.stringMatching(/^ollama\/ollama:\d/), gpus: "all" },
+    container: { image: expect.stringMatching(/^ollama\/ollama:\d/), gpus: "if-any" },
   });
 });
 
@@ -107,6 +108,25 @@ test("several models share the server; the speed told is that of the slowest", a
   expect(inputsOf("Model").map(({ tag }) => tag)).toEqual(["gemma3:4b", "qwen2.5:7b"]);
   expect(serviceOf("ollama")?.env).toMatchObject({ OLLAMA_NUM_PARALLEL: "2", OLLAMA_NOPRUNE: "1" });
   expect(await known(made.tokensPerSecond)).toBe(40);
+});
+
+test("with onSlow replace the server proves itself before it is kept, with just what is asked of it later", async () => {
+  const args = { model: ["gemma3:4b", "qwen2.5:7b"], minTokensPerSecond: 30, rent: { lease: "8h" } };
+  const { inputsOf, serviceOf } = await make({ ...args, onSlow: "replace" });
+  const without = ({ connection: _, triggers: __, ...rest }: Record<string, unknown> = {}) => rest;
+  expect(inputsOf("Server")[0]?.trial).toEqual({
+    services: [without(serviceOf("ollama"))],
+    models: inputsOf("Model").map(without),
+  });
+  registered = [];
+  expect((await make(args)).inputsOf("Server")[0]).not.toHaveProperty("trial");
+});
+
+test("a server that was handed in is not ours to replace", () => {
+  const server = new Server("own", { sshKey: { privateKey: "k" }, address: "192.0.2.7" });
+  expect(() => new OllamaServer("chat", { model: "gemma3:4b", server, onSlow: "replace" })).toThrow(
+    /input\.invalid: onSlow: "replace" means nothing/,
+  );
 });
 
 test("what cannot fit ends the program before a server is asked for", () => {

@@ -42,6 +42,7 @@ export interface ModelIo {
   /** See `pullModel`. */
   stallMs?: number;
   judgeAfterMs?: number;
+  onSpeed?: (mbps: number) => void;
 }
 
 /** How long a server that was just started may take to answer. */

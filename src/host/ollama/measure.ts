@@ -95,7 +95,7 @@ export function judge(tag: string, sizeBytes: number, seen: Measured, floor: Flo
     throw new CloreError("model.too-slow", {
       message: `${tag} makes ${speed} here, at least ${Math.round(minTokensPerSecond * 10) / 10} were asked for`,
       seen: `${Math.round(seen.vramShare * 100)} % of it in VRAM`,
-      hint: "take another host (excludeServers) or a faster GPU, or lower minTokensPerSecond",
+      hint: 'take another host (onSlow: "replace" of OllamaServer, trial of Server) or a faster GPU, or lower minTokensPerSecond',
       retry: "later",
     });
   }

@@ -19,7 +19,12 @@ export interface PullOptions {
   log: Log;
   signal: AbortSignal;
   clock?: Clock;
+  /** Told what the line gave, in Mbps, where a try ran for long enough to say. */
+  onSpeed?: (mbps: number) => void;
 }
+
+/** A shorter try says more of the start of a connection than of the line. */
+const leastSecondsForSpeed = 5;
 
 /** So many tries in a row that bring nothing end the pull. */
 const mostIdleTries = 4;
@@ -115,6 +120,10 @@ async function tryOnce(
     return { is: "broken", seen: printable(error instanceof Error ? error.message : String(error)) };
   } finally {
     clearInterval(watch);
+    const seconds = (lastProgress - start) / 1000;
+    const { loadedBytes } = progress.state();
+    if (seconds >= leastSecondsForSpeed && loadedBytes > 0)
+      options.onSpeed?.((loadedBytes * 8) / 1e6 / seconds);
   }
 }
 
