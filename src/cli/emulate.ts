@@ -13,7 +13,8 @@ A local Clore.ai: the API on 127.0.0.1, a market of about 2,100 servers, and a m
 Nothing is rented and nothing costs money. Runs until Ctrl-C, then ends every machine and says what was "billed".
 
   --port N            port of the API (default: a free one)
-  --machines KIND     sandbox: a shell in a temporary folder; docker: a container with OpenSSH
+  --machines KIND     sandbox: a shell in a temporary folder; docker: a container with OpenSSH, and with an
+                      Ollama where the order's image is ollama/ollama
                       (default: docker where a daemon answers, otherwise sandbox)
   --seed N            the same seed gives the same market (default 1)
   --speed N           N times faster: shorter delays and limits, faster billing (default 1)

@@ -10,6 +10,7 @@ import { type Ledger, type LedgerOrder, ledgerOf } from "./ledger.ts";
 import { dockerMachines } from "./machines/docker.ts";
 import type { Variant } from "./machines/image.ts";
 import { noMachines } from "./machines/none.ts";
+import { variantFor } from "./machines/order-image.ts";
 import { removeOrphans } from "./machines/orphans.ts";
 import { sandboxMachines } from "./machines/sandbox.ts";
 import type { MachineKind } from "./machines/types.ts";
@@ -28,7 +29,10 @@ export interface EmulatorOptions {
   apiKey?: string;
   /** What stands behind an order; several emulators may share machines of one's own. @default "sandbox" */
   machines?: MachineKind["name"] | MachineKind;
-  /** For docker: which kind of host, for all orders or by the order's image. @default "plain" (unprivileged, as on Clore.ai) */
+  /**
+   * For docker: which kind of host, for all orders or by the order's image.
+   * @default a real Ollama where the image is ollama/ollama, else "plain" (unprivileged, as on Clore.ai)
+   */
   variant?: Variant | ((image: string) => Variant);
   /** The same seed gives the same market and the same delays. @default 1 */
   seed?: number;
@@ -212,7 +216,7 @@ async function machineKind(options: EmulatorOptions, folder: string, progress: (
   if (typeof options.machines === "object") return options.machines;
   if (options.machines === "none") return noMachines;
   if (options.machines !== "docker") return sandboxMachines(folder);
-  return dockerMachines({ variant: options.variant ?? "plain", onProgress: progress });
+  return dockerMachines({ variant: options.variant ?? variantFor, onProgress: progress });
 }
 
 async function read(request: IncomingMessage): Promise<string> {

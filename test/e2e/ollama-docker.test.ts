@@ -1,7 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { networkInterfaces, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { networkInterfaces } from "node:os";
+import { dirname } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cacheDirectory } from "../../src/core/state-directory.ts";
 import { ensureMachineImage, fromContainers } from "../../src/emulator/machines/image.ts";
@@ -9,14 +8,13 @@ import { type ModelRegistry, startModelRegistry } from "../../src/emulator/model
 import { standInSentence } from "../../src/emulator/models/tiny.ts";
 import type { Properties } from "../../src/provider/rpc/values.ts";
 import { Engine } from "../support/engine.ts";
-import { ollamaHome } from "../support/models.ts";
 import { needs } from "../support/needs.ts";
 import { freePort, type Sshd, startSshd } from "../support/sshd.ts";
 
 const name = `clore-test-ollama-${process.pid}`;
 const docker = (...args: string[]) => execFileSync("docker", args, { encoding: "utf8", stdio: "pipe" });
 
-/** This machine as an existing host with Docker. The image is made as ollama/ollama is: entrypoint, folder, port. */
+/** This machine as an existing host with Docker. The image is laid out as ollama/ollama is: entrypoint, folder, port. */
 describe.skipIf(needs("docker", "sshd", "ollama"))("a model in a container", { timeout: 120_000 }, () => {
   let sshd: Sshd;
   let engine: Engine;
@@ -27,21 +25,7 @@ describe.skipIf(needs("docker", "sshd", "ollama"))("a model in a container", { t
   let model: { id: string; inputs: Properties; values: Properties };
 
   beforeAll(async () => {
-    const context = mkdtempSync(join(tmpdir(), "clore-image-"));
-    try {
-      copyFileSync(join(await ollamaHome(), "bin/ollama"), join(context, "ollama"));
-      const lines = [
-        `FROM ${await ensureMachineImage("plain")}`,
-        "COPY ollama /bin/ollama",
-        "ENV OLLAMA_HOST=0.0.0.0:11434",
-        'ENTRYPOINT ["/bin/ollama"]',
-        'CMD ["serve"]',
-      ];
-      writeFileSync(join(context, "Dockerfile"), `${lines.join("\n")}\n`);
-      docker("build", "-q", "-t", name, context);
-    } finally {
-      rmSync(context, { recursive: true, force: true });
-    }
+    docker("tag", await ensureMachineImage("ollama"), name);
     port = await freePort();
     const bridge = await fromContainers();
     registry = await startModelRegistry({ host: ["127.0.0.1", ...(bridge.listen ? [bridge.listen] : [])] });

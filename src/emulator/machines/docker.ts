@@ -48,6 +48,15 @@ const rights: Readonly<Record<Variant, readonly string[]>> = {
   supervisord: [],
   docker: nested(["-v", "/var/lib/docker"]),
   systemd: nested(["--tmpfs", "/run", "--tmpfs", "/run/lock"]),
+  ollama: [],
+};
+
+/** Before the image's name and after it: what `autossh_entrypoint` makes of an image that starts no sshd. */
+const autossh: Readonly<Partial<Record<Variant, { before: string[]; after: string[] }>>> = {
+  ollama: {
+    before: ["--entrypoint", "/bin/bash"],
+    after: ["/etc/order_entrypoint.sh", "/bin/ollama", "serve"],
+  },
 };
 
 function nested(more: readonly string[]): string[] {
@@ -86,7 +95,9 @@ class Container implements Machine {
       ...full,
       ...rights[this.#variant],
       ...Object.entries(env).flatMap(([name, value]) => ["-e", ours.test(name) ? `${name}=${value}` : name]),
+      ...(autossh[this.#variant]?.before ?? []),
       image,
+      ...(autossh[this.#variant]?.after ?? []),
     ];
     await docker(args, { env: Object.fromEntries(Object.entries(env).filter(([name]) => !ours.test(name))) });
     if (sshKey)

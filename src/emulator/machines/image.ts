@@ -6,12 +6,15 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { CloreError } from "../../core/errors.ts";
+import { OLLAMA_VERSION } from "../../host/ollama/install.ts";
+import { ollamaContext } from "./ollama-context.ts";
 
 /**
  * Which kind of host a container plays: `plain` is unprivileged like a rental on Clore.ai, `supervisord` the same under
- * supervisord, on `docker` Docker can be installed and started, `systemd` has systemd as PID 1.
+ * supervisord, on `docker` Docker can be installed and started, `systemd` has systemd as PID 1. `ollama` is a rental
+ * whose image is ollama/ollama, with the sshd of `autossh_entrypoint`.
  */
-export type Variant = "plain" | "supervisord" | "docker" | "systemd";
+export type Variant = "plain" | "supervisord" | "docker" | "systemd" | "ollama";
 
 const templates = fileURLToPath(new URL("../../../templates/emulator/", import.meta.url));
 const hubBase = "debian:bookworm-slim";
@@ -67,25 +70,19 @@ export function ensureMachineImage(
 }
 
 async function build(variant: Variant, onProgress: (message: string) => void): Promise<string> {
-  const tag = `pulumi-clore-machine:${variant}-${await contentHash()}`;
+  const name = variant === "ollama" ? `ollama-${OLLAMA_VERSION}` : variant;
+  const tag = `pulumi-clore-machine:${name}-${await contentHash()}`;
   if (await hasImage(tag)) return tag;
   const base = await ensureBase(onProgress);
   onProgress(`building the ${variant} machine image (once)`);
-  const file = join(templates, "machine.Dockerfile");
-  // --network host: package mirrors that only this machine reaches are reached from the build too.
+  await using own = variant === "ollama" ? await ollamaContext(templates) : undefined;
+  const context = own?.folder ?? templates;
+  const file = join(context, own ? "ollama.Dockerfile" : "machine.Dockerfile");
   const args = [
-    "build",
-    "--network",
-    "host",
-    "--build-arg",
-    `BASE=${base}`,
-    "--target",
-    variant,
-    "-t",
-    tag,
-    "-f",
-    file,
-    templates,
+    // Package mirrors that only this machine reaches are reached from the build too.
+    ...["build", "--network", "host", "--build-arg", `BASE=${base}`, "-t", tag, "-f", file],
+    ...(own ? [] : ["--target", variant]),
+    context,
   ];
   const { exitCode, stdout, stderr } = await docker(args, 900_000);
   if (exitCode !== 0) {

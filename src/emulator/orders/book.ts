@@ -1,4 +1,5 @@
 import { Front } from "../machines/front.ts";
+import { bringsSsh } from "../machines/order-image.ts";
 import type { Gpu, MachineKind } from "../machines/types.ts";
 import { type Coin, type Row, usdPerCoin } from "../market/rows.ts";
 import type { Random } from "../random.ts";
@@ -89,7 +90,7 @@ export class OrderBook {
       visibleAt: now + random.between(300, 2000) + birth.extraVisibleMs,
       bootedAt: now + random.between(2500, 5000),
       outbid: false,
-      stuck: birth.stuck,
+      stuck: birth.stuck || !bringsSsh(request),
       minutesPaid: 0,
       creationFeePaid: false,
       rent: 0,
@@ -199,6 +200,11 @@ export class OrderBook {
 
   async #start(order: Placed, request: CreateRequest, birth: Birth): Promise<Placed["front"]["machine"]> {
     if (order.endedAt !== undefined) return undefined;
+    if (!bringsSsh(request)) {
+      order.failure = `${order.image} starts no sshd, and the order has no autossh_entrypoint: mon_container stays 0`;
+      this.#options.onProblem(`order ${order.id}: ${order.failure}`);
+      return undefined;
+    }
     const promised = gpusOf(order.row);
     try {
       const machine = await this.#options.machines.start({

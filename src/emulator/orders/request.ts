@@ -14,6 +14,8 @@ export interface CreateRequest {
   sshKey: string | undefined;
   sshPassword: string | undefined;
   command: string | undefined;
+  /** `autossh_entrypoint`: sshd beside an image that starts none. */
+  autossh: boolean;
   requiredPrice: number | undefined;
 }
 
@@ -70,6 +72,7 @@ export function readCreate(body: Record<string, unknown>): CreateRequest | Reply
     sshKey: text(ssh_key),
     sshPassword: text(ssh_password),
     command: text(body.command),
+    autossh: body.autossh_entrypoint === true,
     requiredPrice: body.required_price as number | undefined,
   };
 }
