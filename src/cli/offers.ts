@@ -13,11 +13,13 @@ import { stateDirectory } from "../core/state-directory.ts";
 import { formatSeconds, parseHours } from "../cost/duration.ts";
 import { checkOfferRequest } from "../market/check.ts";
 import { requestForModel } from "../market/for-model.ts";
+import type { HostMemory } from "../market/memory.ts";
 import { noOfferError } from "../market/no-offer.ts";
 import { describeGpus } from "../market/offers.ts";
 import { defaultRunHours, explain, type RankedOffer, rank } from "../market/rank.ts";
 import type { OfferRequest } from "../market/request.ts";
 import { funnelText, type Selection, select } from "../market/select.ts";
+import { HostBook } from "../rental/host-book.ts";
 import type { Command, CommandIo } from "./command.ts";
 
 const usage = `clore offers [--gpu NAME] [--model TAG] [--for 8h] …
@@ -51,7 +53,8 @@ export const command: Command = {
     const gate = openRateGate({ directory: stateDirectory(io.env), apiUrl, apiKey });
     try {
       const api = new CloreClient({ apiUrl, apiKey, gate });
-      return await showOffers(question, io, { api, hasKey: apiKey !== undefined });
+      const memory = new HostBook(stateDirectory(io.env)).read();
+      return await showOffers(question, io, { api, hasKey: apiKey !== undefined, memory });
     } finally {
       gate.close();
     }
@@ -115,23 +118,28 @@ export function readQuestion(argv: readonly string[]): Question {
 export async function showOffers(
   question: Question,
   io: Pick<CommandIo, "out" | "signal">,
-  source: { api: Pick<CloreApi, "marketplace" | "wallets" | "renterFees">; hasKey: boolean },
+  source: {
+    api: Pick<CloreApi, "marketplace" | "wallets" | "renterFees">;
+    hasKey: boolean;
+    memory: HostMemory;
+  },
 ): Promise<number> {
-  const { api, hasKey } = source;
+  const { api, hasKey, memory } = source;
   const [market, wallets, fees] = await Promise.all([
     api.marketplace(io.signal),
     hasKey ? api.wallets(io.signal) : undefined,
     hasKey ? api.renterFees(io.signal) : undefined,
   ]);
+  const known = { fees, memory, now: Date.now() };
   const selection = select(market.servers, question.request, {
     gpuClass: gpuMatcher(question.catalog),
     ownServerIds: market.ownServerIds,
     wallets,
-    fees,
+    ...known,
   });
   if (selection.offers.length === 0) throw noOfferError(selection);
   const modelBytes = question.model?.runtime === "api" ? 0 : question.model?.downloadBytes;
-  const ranked = rank(selection.offers, { runHours: question.runHours, modelBytes, fees });
+  const ranked = rank(selection.offers, { runHours: question.runHours, modelBytes, ...known });
   if (question.json) {
     io.out(JSON.stringify(asJson(question, selection, ranked), undefined, 2));
     return 0;

@@ -2,7 +2,7 @@ import { CloreClient, defaultApiUrl } from "../clore/client.ts";
 import { openRateGate } from "../clore/gate.ts";
 import { emulatedPace } from "../clore/pace.ts";
 import { SharedOrders } from "../clore/shared-orders.ts";
-import type { CloreApi } from "../clore/types.ts";
+import type { CloreApi, RenterFees } from "../clore/types.ts";
 import { CloreError, InputError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { Secret } from "../core/secret.ts";
@@ -37,6 +37,8 @@ export interface PluginContext {
   hasKey: boolean;
   ledger: Ledger;
   hosts: HostBook;
+  /** What the service charges, asked once; undefined where it does not say. */
+  fees(): Promise<RenterFees | undefined>;
   ssh: SshPool;
   /** Servers that this process is about to rent: two resources never race for the same one. */
   reserved: Set<number>;
@@ -73,6 +75,7 @@ export function configure({ config, env, log }: PluginSettings): PluginContext {
   const ssh = new SshPool();
   const ledger = new Ledger(directory);
   compactWhenLarge(ledger);
+  let fees: Promise<RenterFees | undefined> | undefined;
   return {
     clore,
     orders: new SharedOrders(clore),
@@ -88,6 +91,14 @@ export function configure({ config, env, log }: PluginSettings): PluginContext {
     hasKey: apiKey !== undefined,
     ledger,
     hosts: new HostBook(directory),
+    fees() {
+      fees ??= clore.renterFees().catch((error: unknown) => {
+        log.debug(`the fees are taken from the documentation: ${String(error)}`);
+        fees = undefined;
+        return undefined;
+      });
+      return fees;
+    },
     ssh,
     reserved: new Set(),
     pollMs: 1000 / pace,

@@ -10,7 +10,7 @@ import { runTrial } from "./server-trial.ts";
 
 /** The offers for these inputs, best first. @throws CloreError `market.no-offer`, or what the API throws */
 export function chooseFor(inputs: Partial<ServerInputs>, call: Call): Promise<Choice> {
-  const { clore, orders, hosts, reserved, hasKey, defaultLease, pollMs } = call.plugin;
+  const { clore, orders, hosts, fees, reserved, hasKey, defaultLease, pollMs } = call.plugin;
   const want = { ...inputs, lease: inputs.lease ?? defaultLease };
   return choose(offerRequestOf(want), jobOf(want), {
     clore,
@@ -20,6 +20,7 @@ export function chooseFor(inputs: Partial<ServerInputs>, call: Call): Promise<Ch
     signal: call.signal,
     hasKey,
     memory: hosts.read(),
+    fees,
     taken: reserved,
     now: Date.now(),
   });
@@ -62,6 +63,8 @@ export function acquireRequest(
     privateKey: want.sshKey.privateKey,
     image: want.image ?? defaultImage,
     autosshEntrypoint: want.autosshEntrypoint ?? false,
+    env: want.env,
+    command: want.command,
     ports: { 22: "tcp", ...ports },
     bidPricePerDayUsd: want.bidPricePerDay,
     acquireMinutes: want.acquireMinutes ?? 30,

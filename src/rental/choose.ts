@@ -1,7 +1,7 @@
 import { gpuMatcher } from "../catalog/gpus.ts";
 import { loadCatalog } from "../catalog/load.ts";
 import type { SharedOrders } from "../clore/shared-orders.ts";
-import type { CloreApi, Order } from "../clore/types.ts";
+import type { CloreApi, Order, RenterFees } from "../clore/types.ts";
 import type { Log } from "../core/log.ts";
 import type { HostMemory } from "../market/memory.ts";
 import { noOfferError } from "../market/no-offer.ts";
@@ -21,6 +21,8 @@ export interface ChooseIo {
   /** Without a key nothing is known of wallets and orders: enough to look, not to rent. */
   hasKey: boolean;
   memory: HostMemory;
+  /** What the service charges; undefined where it does not say: its documentation does. */
+  fees?: () => Promise<RenterFees | undefined>;
   /** Servers that must not be taken: others of this program are about to. */
   taken: ReadonlySet<number>;
   /** Milliseconds since the epoch. */
@@ -46,17 +48,18 @@ export interface Choice {
  */
 export async function choose(request: OfferRequest, job: Job, io: ChooseIo): Promise<Choice> {
   io.log.status("reading the marketplace");
-  const [market, wallets, orders] = await Promise.all([
+  const [market, wallets, orders, fees] = await Promise.all([
     io.clore.marketplace(io.signal),
     io.hasKey ? io.clore.wallets(io.signal) : undefined,
     io.hasKey ? listing(io) : [],
+    io.hasKey ? io.fees?.() : undefined,
   ]);
   if (market.skipped.length > 0) {
     io.log.debug(
       `${market.skipped.length} marketplace rows could not be read, the first: ${market.skipped[0]?.reason}`,
     );
   }
-  const context = { memory: io.memory, now: io.now };
+  const context = { memory: io.memory, now: io.now, fees };
   const busy = [...io.taken, ...orders.map((order) => order.serverId), ...(request.excludeServerIds ?? [])];
   const selection = select(
     market.servers,

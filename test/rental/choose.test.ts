@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CloreClient } from "../../src/clore/client.ts";
 import { openRateGate } from "../../src/clore/gate.ts";
+import type { RenterFees } from "../../src/clore/types.ts";
 import { type Emulator, startEmulator } from "../../src/emulator/server.ts";
 import { choose } from "../../src/rental/choose.ts";
 import { Renting, speed, startMarket } from "./support.ts";
@@ -67,6 +68,28 @@ test("a server that we rent already is no offer", async () => {
   renting.io.reserved.add(first);
   expect((await renting.choose({ gpu: "RTX 3090" })).ranked.map((offer) => offer.serverId)).not.toContain(
     first,
+  );
+});
+
+test("the fees are those that the service states", async () => {
+  await using renting = new Renting(market);
+  const { clore, log, signal } = renting.io;
+  const io = { clore, log, signal, hasKey: true, memory: {}, taken: new Set<number>(), now: 0 };
+  const costWith = async (share?: number) => {
+    const stated: RenterFees = {
+      onDemandShare: { "USD-Blockchain": share ?? 0 },
+      spotShare: {},
+      creationFee: { onDemand: {}, spot: {} },
+    };
+    const fees = async () => (share === undefined ? undefined : stated);
+    const { ranked } = await choose({ currency: "USD-Blockchain", gpu: "RTX 3090" }, {}, { ...io, fees });
+    return ranked.find(({ server }) => server.reliability === 1)!;
+  };
+  const [documented, dearer] = [await costWith(), await costWith(0.5)];
+  // 5 % are documented; the rent of a day and the time to ready bear 45 % more.
+  expect(dearer.costToFinishUsd - documented.costToFinishUsd).toBeCloseTo(
+    documented.pricePerDayUsd * 0.45,
+    1,
   );
 });
 
