@@ -3,17 +3,16 @@ import * as pulumi from "@pulumi/pulumi";
 import { loadCatalog } from "../catalog/load.ts";
 import { CloreError, describeError } from "../core/errors.ts";
 import { OLLAMA_PORT } from "../host/ollama/client.ts";
-import { OLLAMA_VERSION } from "../host/ollama/install.ts";
 import { ApiKey } from "../resources/api-key.ts";
 import { HealthCheck } from "../resources/health-check.ts";
 import { Model } from "../resources/model.ts";
-import { type RentedServerArgs, Server, type ServerTrial } from "../resources/server.ts";
+import { type RentedServerArgs, Server } from "../resources/server.ts";
 import { Service } from "../resources/service.ts";
 import { SshKey } from "../resources/ssh-key.ts";
+import { modelOf, orderOf, refuseContradictions, serviceOf, trialOf } from "./ollama-parts.ts";
 import { type OllamaRoom, roomFor } from "./ollama-request.ts";
 
 const gate = fileURLToPath(new URL("../../templates/ollama/gate.mjs", import.meta.url));
-const image = `ollama/ollama:${OLLAMA_VERSION}`;
 
 export interface OllamaServerArgs {
   /**
@@ -29,15 +28,20 @@ export interface OllamaServerArgs {
   gpu?: string;
   /** @default 1 */
   gpuCount?: number;
-  /** What else the server must be like; class, VRAM, ports and image are set by the component. */
-  rent?: Omit<RentedServerArgs, "sshKey" | "ports" | "gpu" | "gpuCount" | "image" | "autosshEntrypoint"> & {
-    image?: pulumi.Input<string>;
-  };
-  /** An existing Server to run on: nothing is rented. With it `publicUrl` says where the door is reached from outside. */
+  /**
+   * What else the server must be like; class, VRAM, ports and the order's command are set by the component. With mode
+   * `image` an `image` of yours must have `ollama` on its PATH, and `env` goes with Ollama's own settings.
+   */
+  rent?: Omit<RentedServerArgs, "sshKey" | "ports" | "gpu" | "gpuCount" | "command" | "autosshEntrypoint">;
+  /**
+   * An existing Server to run on: nothing is rented. With it `publicUrl` says where the door is reached from outside.
+   * Not with mode `image`.
+   */
   server?: Server;
   /**
    * `native`: Ollama is installed and supervised. `docker`: the image ollama/ollama on a host with Docker. `image`: the
-   * order's own image is ollama/ollama. `auto`: docker where it works, otherwise native.
+   * order's own image is ollama/ollama, and nothing is installed; `port`, `contextLength` and `parallel` are then part of
+   * the order, and changing them replaces the server. `auto`: docker where it works, otherwise native.
    * @default "auto"
    */
   mode?: "auto" | "native" | "docker" | "image";
@@ -101,8 +105,8 @@ export class OllamaServer extends pulumi.ComponentResource {
     const port = args.port ?? OLLAMA_PORT;
     const publicPort = args.publicPort ?? 8080;
 
+    checked(() => refuseContradictions(args, port, publicPort));
     if (args.server) {
-      checked(() => refuseReplacement(args));
       this.server = args.server;
     } else {
       const room = checked(() => roomOf(tags, args));
@@ -120,7 +124,7 @@ export class OllamaServer extends pulumi.ComponentResource {
           minVramGb: pulumi
             .output(args.rent?.minVramGb)
             .apply((asked) => Math.max(asked ?? 0, room.minVramGb)),
-          ...(args.mode === "image" ? { image: args.rent?.image ?? image, autosshEntrypoint: true } : {}),
+          ...(args.mode === "image" ? orderOf(args, port) : {}),
           ...(args.onSlow === "replace" ? { trial: trialOf(tags, args, port) } : {}),
           sshKey: this.sshKey,
           ports: publicPort === false ? {} : { [publicPort]: "http" },
@@ -210,50 +214,6 @@ export class OllamaServer extends pulumi.ComponentResource {
     );
     return { url: pulumi.all([url, answers.status]).apply(([text]) => text), apiKey: key.key };
   }
-}
-
-/** Ollama itself; as a container it is published on the host's loopback only, and a process always gets loopback. */
-function serviceOf({ mode = "auto", parallel, contextLength }: OllamaServerArgs, port: number) {
-  return {
-    name: "ollama",
-    mode: mode === "image" ? undefined : mode,
-    process: { command: ["ollama", "serve"] },
-    container: {
-      image,
-      volumes: [{ source: "pulumi-clore-ollama", target: "/root/.ollama" }],
-      gpus: "if-any" as const,
-    },
-    env: {
-      OLLAMA_HOST: `0.0.0.0:${port}`,
-      OLLAMA_NOPRUNE: "1",
-      OLLAMA_KEEP_ALIVE: "-1",
-      OLLAMA_NUM_PARALLEL: String(parallel ?? 1),
-      ...(contextLength === undefined ? {} : { OLLAMA_CONTEXT_LENGTH: String(contextLength) }),
-    },
-    ports: [port],
-    health: { http: { port, path: "/api/version" }, timeoutSeconds: 60 },
-  };
-}
-
-function modelOf(tag: string, args: OllamaServerArgs, port: number) {
-  const { contextLength, parallel, registry, minVramShare, minTokensPerSecond, maxTimeToReady } = args;
-  return { tag, port, contextLength, parallel, registry, minVramShare, minTokensPerSecond, maxTimeToReady };
-}
-
-/** All that will be asked of the server anyway, asked while another can still be taken. */
-function trialOf(tags: readonly string[], args: OllamaServerArgs, port: number): ServerTrial {
-  return {
-    services: args.mode === "image" ? [] : [serviceOf(args, port)],
-    models: tags.map((tag) => modelOf(tag, args, port)),
-  };
-}
-
-function refuseReplacement({ onSlow }: OllamaServerArgs): void {
-  if (onSlow !== "replace") return;
-  throw new CloreError("input.invalid", {
-    message: 'onSlow: "replace" means nothing on a server that was handed in',
-    hint: "leave onSlow out, or let the component rent the server",
-  });
 }
 
 function roomOf(tags: readonly string[], args: OllamaServerArgs): OllamaRoom {

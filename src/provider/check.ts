@@ -47,6 +47,16 @@ export function checkInputs(
   return { inputs: { ...complete, ...unknowns }, problems: [] };
 }
 
+/** Secrets where strangers would read them. */
+export function openSecrets(handler: Handler, secrets: ReadonlySet<string>): InputProblem[] {
+  return (handler.openInputs ?? [])
+    .filter((path) => secrets.has(path))
+    .map((path) => ({
+      path,
+      problem: "holds a secret, and would be read by strangers; a Service takes secrets in secretEnv",
+    }));
+}
+
 function problemsOf(issue: z.core.$ZodIssue, handler: Handler): InputProblem[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({

@@ -40,6 +40,8 @@ export interface Handler<Inputs extends Properties = Properties, State extends P
   complete?(inputs: Inputs, plugin?: PluginContext): Inputs;
   /** Called with every recorded state that the engine shows, before the call that it came with. */
   notice?(known: State, plugin: PluginContext): void;
+  /** Inputs that strangers get to see: a secret in them is a mistake. */
+  openInputs?: readonly (keyof Inputs & string)[];
   /** Outputs that are secrets whatever the inputs were. */
   secretOutputs: readonly (keyof State & string)[];
   /** Replace by deleting first (a port or a name is held), or by making the new one first. */

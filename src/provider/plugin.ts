@@ -1,7 +1,7 @@
 import * as grpc from "@grpc/grpc-js";
 import { CloreError } from "../core/errors.ts";
 import { silentLog } from "../core/log.ts";
-import { checkInputs, knownOnly } from "./check.ts";
+import { checkInputs, knownOnly, openSecrets } from "./check.ts";
 import type { PluginContext, PluginSettings } from "./context.ts";
 import type { Call, Change, Handler } from "./handler.ts";
 import { EngineLog } from "./rpc/engine-log.ts";
@@ -112,10 +112,11 @@ export class Plugin {
       }),
       check: this.#unary((request: InstanceType<typeof providerProto.CheckRequest>) => {
         const { values, secrets } = unmarshal(request.getNews());
-        const { inputs, problems } = checkInputs(this.#handler(request.getUrn()), values, this.#context);
+        const handler = this.#handler(request.getUrn());
+        const { inputs, problems } = checkInputs(handler, values, this.#context);
         const response = new providerProto.CheckResponse();
         response.setInputs(marshal(inputs, secrets));
-        for (const { path, problem } of problems) {
+        for (const { path, problem } of [...problems, ...openSecrets(handler, secrets)]) {
           const failure = new providerProto.CheckFailure();
           failure.setProperty(path);
           failure.setReason(problem);

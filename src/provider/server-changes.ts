@@ -38,6 +38,7 @@ const defaults: Partial<ServerInputs> = {
   market: "on-demand",
   currency: "auto",
   autosshEntrypoint: false,
+  env: {},
   ports: {},
 };
 
@@ -52,6 +53,8 @@ const neverReplaces = new Set([
   "bootMinutes",
   "trial",
 ]);
+
+const notEchoed = new Set(["autosshEntrypoint", "env", "command"]);
 
 /**
  * What differs, and what each difference forces. Limits are compared with what the running server is, so that a
@@ -81,6 +84,8 @@ function kindOf(
   if (neverReplaces.has(path)) return "update";
   // An existing host can be given another key; a rented one was ordered with it, and an imported one shows no key.
   if (path === "sshKey") return state.kind === "existing" || !recorded.sshKey ? "update" : "replace";
+  // Nor are these echoed: what an imported order was made with cannot be known.
+  if (!recorded.sshKey && notEchoed.has(path)) return "update";
   const check = satisfied[path];
   return check && state.offered && check(state.offered, want) ? "update" : "replace";
 }

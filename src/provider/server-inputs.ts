@@ -51,6 +51,15 @@ export const serverInputs = z.strictObject({
     .regex(/^[\x21-\x7e]+$/, { error: "should be an image name without spaces" })
     .optional(),
   autosshEntrypoint: z.boolean().optional(),
+  env: z
+    .record(
+      z.string().regex(/^[A-Za-z_]\w*$/, { error: "should be a name such as LOG_LEVEL" }),
+      z.string({ error: "should be text" }).regex(/^[\x20-\x25\x27-\x7e\n\t]*$/, {
+        error: "holds & or non-ASCII, which Clore.ai fails on: write a file over SSH instead",
+      }),
+    )
+    .optional(),
+  command: z.string().min(1).optional(),
   ports: z
     .record(
       z.string().regex(/^\d{1,5}$/, { error: "should be a port number" }),

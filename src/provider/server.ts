@@ -40,6 +40,7 @@ export const server: Handler<ServerInputs, ServerState> = {
       ? { ...inputs, lease: plugin.defaultLease }
       : inputs,
   notice: (known, { claims, ledger }) => known.rental && claims.recorded(known.rental, ledger),
+  openInputs: ["env", "command"],
   secretOutputs: ["connection"],
   changes: ({ inputs, state }, want) => serverChanges(inputs, state, want),
 

@@ -34,6 +34,8 @@ export interface AcquireRequest extends Wanted {
   publicKey: string;
   image: string;
   autosshEntrypoint: boolean;
+  env?: CreateOrderRequest["env"];
+  command?: string;
   ports: CreateOrderRequest["ports"];
   /** The user's own bid on the spot market, in USD per day; undefined: the lowest that wins. */
   bidPricePerDayUsd?: number;
@@ -256,6 +258,8 @@ async function rent(
         ports: want.ports,
         sshPublicKey: want.publicKey,
         autosshEntrypoint: want.autosshEntrypoint || undefined,
+        env: want.env,
+        command: want.command,
         requiredPricePerDay: offer.market === "on-demand" ? offer.pricePerDay : undefined,
       },
       io.signal,

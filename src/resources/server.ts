@@ -102,6 +102,17 @@ export interface RentedServerArgs extends CommonArgs {
   image?: pulumi.Input<string>;
   /** Ask the platform to add SSH to an image that does not start it. Replaces. @default false */
   autosshEntrypoint?: pulumi.Input<boolean>;
+  /**
+   * Environment of the order's container. It passes through the marketplace and lies open on the host: a secret is
+   * refused (a Service has `secretEnv`), and so are `&` and non-ASCII, which the API fails on. Replaces.
+   * @example { OLLAMA_NUM_PARALLEL: "4" }
+   */
+  env?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  /**
+   * Shell command that the platform starts in the container, as open as `env`. A Service is the better way to run
+   * something: it is watched, and changed without another server. Replaces.
+   */
+  command?: pulumi.Input<string>;
   /** Container port → protocol; at most one `http`. 22/tcp is always there. Replaces. @example { "8080": "http" } */
   ports?: pulumi.Input<Record<string, pulumi.Input<"tcp" | "http">>>;
   /**

@@ -80,14 +80,51 @@ test("as image the order itself is Ollama: no service of ours runs it, and its p
   const { inputsOf } = await make({
     model: "gemma3:4b",
     mode: "image",
+    port: 11500,
+    contextLength: 8192,
+    parallel: 2,
     publicPort: false,
     rent: { lease: "8h" },
   });
   expect(inputsOf("Server")).toMatchObject([
-    { image: expect.stringMatching(/^ollama\/ollama:\d/), autosshEntrypoint: true, ports: {} },
+    {
+      image: expect.stringMatching(/^ollama\/ollama:\d/),
+      autosshEntrypoint: true,
+      ports: {},
+      command: expect.stringContaining("ollama serve"),
+      env: {
+        OLLAMA_HOST: "127.0.0.1:11500",
+        OLLAMA_KEEP_ALIVE: "-1",
+        OLLAMA_NOPRUNE: "1",
+        OLLAMA_NUM_PARALLEL: "2",
+        OLLAMA_CONTEXT_LENGTH: "8192",
+      },
+    },
   ]);
   expect(inputsOf("Service")).toEqual([]);
   expect(inputsOf("HealthCheck")).toEqual([]);
+});
+
+test("as image of one's own it is kept, with settings of one's own, and listens on loopback all the same", async () => {
+  const { inputsOf } = await make({
+    model: "gemma3:4b",
+    mode: "image",
+    publicPort: false,
+    rent: {
+      lease: "8h",
+      image: "me/ollama:1",
+      env: { OLLAMA_DEBUG: "1", OLLAMA_KEEP_ALIVE: "5m", OLLAMA_HOST: "0.0.0.0" },
+    },
+  });
+  const [server] = inputsOf("Server");
+  expect(server).toMatchObject({ image: "me/ollama:1", autosshEntrypoint: true });
+  expect(server?.env).toEqual({
+    OLLAMA_DEBUG: "1",
+    OLLAMA_KEEP_ALIVE: "5m",
+    OLLAMA_HOST: "127.0.0.1:11434",
+    OLLAMA_NOPRUNE: "1",
+    OLLAMA_NUM_PARALLEL: "1",
+  });
 });
 
 test("containers get the GPUs of a host that has some", async () => {
@@ -122,11 +159,32 @@ test("with onSlow replace the server proves itself before it is kept, with just 
   expect((await make(args)).inputsOf("Server")[0]).not.toHaveProperty("trial");
 });
 
-test("a server that was handed in is not ours to replace", () => {
+/** Registered when it is given back: it must not turn up in the next test. */
+async function ownServer(): Promise<Server> {
   const server = new Server("own", { sshKey: { privateKey: "k" }, address: "192.0.2.7" });
+  await known(server.urn);
+  return server;
+}
+
+test("a server that was handed in is not ours to replace", async () => {
+  const server = await ownServer();
   expect(() => new OllamaServer("chat", { model: "gemma3:4b", server, onSlow: "replace" })).toThrow(
     /input\.invalid: onSlow: "replace" means nothing/,
   );
+});
+
+test("an image is chosen with the order, so a server that was handed in cannot have one", async () => {
+  const server = await ownServer();
+  expect(() => new OllamaServer("chat", { model: "gemma3:4b", server, mode: "image" })).toThrow(
+    /input\.invalid: mode: "image" means nothing on a server that was handed in[\s\S]*nothing was rented/,
+  );
+});
+
+test("the port of the public door is not Ollama's own", () => {
+  expect(() => new OllamaServer("chat", { model: "gemma3:4b", port: 8080, rent: { lease: "8h" } })).toThrow(
+    /input\.invalid: port and publicPort are both 8080/,
+  );
+  expect(registered).toEqual([]);
 });
 
 test("what cannot fit ends the program before a server is asked for", () => {

@@ -91,6 +91,18 @@ describe("mistakes", () => {
       problems: ['ports["8080"]: should be tcp or http'],
     },
     {
+      name: "an environment that the API fails on, and names that are none",
+      type: "Server",
+      inputs: { sshKey, env: { URL: "a?b&c", "MY-NAME": "x", WHO: "Zoë" } },
+      problems: [/^env\.URL: holds & or non-ASCII/, /^env\["MY-NAME"\]: /, /^env\.WHO: holds & or non-ASCII/],
+    },
+    {
+      name: "an environment for an existing host",
+      type: "Server",
+      inputs: { sshKey, address: "192.0.2.7", env: { A: "1" }, command: "true" },
+      problems: [/^env: means nothing for an existing host/, /^command: means nothing for an existing host/],
+    },
+    {
       name: "a lease nobody understands",
       type: "Server",
       inputs: { sshKey, lease: "soon" },

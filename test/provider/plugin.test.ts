@@ -74,6 +74,14 @@ describe("secrets", () => {
     expect(checked.values.sshKey).toEqual(inputs.sshKey);
   });
 
+  test("are refused where strangers would read them", async () => {
+    const open = { ...inputs, env: { TOKEN: "hush" }, command: "run" };
+    const checked = await engine.check("Server", open, { secrets: ["sshKey", "env"] });
+    expect(checked.failures).toEqual([
+      "env: holds a secret, and would be read by strangers; a Service takes secrets in secretEnv",
+    ]);
+  });
+
   test("of a rented server are wrapped, and nowhere else in what it tells", async () => {
     const server = await engine.create("Server", inputs, { secrets });
     expect(server.secrets).toEqual(new Set(["sshKey", "connection"]));
@@ -110,7 +118,7 @@ test("a preview names the offer, spends nothing and leaves open what is not know
   );
   const asked = emulator.requests.slice(before).map(({ path }) => path.split("/").at(-1));
   // A busy machine can make two sends arrive as one: the second is asked again.
-  expect([...new Set(asked)].toSorted()).toEqual(["marketplace", "my_orders", "wallets"]);
+  expect([...new Set(asked)].toSorted()).toEqual(["marketplace", "my_orders", "renter_fees", "wallets"]);
   expect(emulator.ledger().orders.filter((order) => order.ended === undefined)).toEqual([]);
 });
 

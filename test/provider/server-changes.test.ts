@@ -63,6 +63,9 @@ describe("a running server (2 × RTX 3090, 24 GB, DE, on-demand, USD)", () => {
       after: { minReliability: 0.5 },
       kind: "update",
     },
+    { name: "another environment", before: { env: { A: "1" } }, after: { env: { A: "2" } }, kind: "replace" },
+    { name: "no environment any more", before: { env: { A: "1" } }, after: {}, kind: "replace" },
+    { name: "another command", before: { command: "a" }, after: { command: "b" }, kind: "replace" },
     { name: "a list with its country", after: { countries: ["NL", "DE"] }, kind: "update" },
     { name: "a list with its country in small letters", after: { countries: ["de"] }, kind: "update" },
     { name: "a list without its country", after: { countries: ["NL"] }, kind: "replace" },
@@ -106,6 +109,14 @@ describe("a running server (2 × RTX 3090, 24 GB, DE, on-demand, USD)", () => {
     expect(changes({}, { minRamGb: 1 }, { kind: "rented", reachable: true })).toEqual([
       { path: "minRamGb", kind: "replace" },
     ]);
+  });
+
+  test("what the API does not tell of an imported order does not replace it", () => {
+    const imported: Partial<ServerInputs> = { image: "ollama/ollama:0.17.4" };
+    const want = { sshKey, image: imported.image, autosshEntrypoint: true, env: { A: "1" }, command: "run" };
+    expect(new Set(serverChanges(imported, running, want).map(({ kind }) => kind))).toEqual(
+      new Set(["update"]),
+    );
   });
 
   test("an existing host can be given another key", () => {

@@ -119,7 +119,7 @@ async function answering(client: OllamaClient, io: ModelIo): Promise<void> {
     signal: io.signal,
     clock: io.clock,
     code: "ollama.not-answering",
-    hint: "look at the log of its service on the host",
+    hint: "look at the log of its service on the host; where it is the order's own image (mode image), nobody else starts it: replace the server (pulumi up --replace <urn>)",
     onLook: (seen) => io.log.status(`waiting for Ollama: ${seen}`),
   });
 }
