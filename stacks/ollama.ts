@@ -2,9 +2,10 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { OllamaServer } from "../src/index.ts";
 import { readConfig } from "./config.ts";
-import { existingHost, existingServer } from "./existing-server.ts";
+import { rentOrHost, serverConfig, serverOutputs } from "./server.ts";
 
 const schema = z.object({
+  ...serverConfig,
   /** Several tags as a JSON list share the server. */
   model: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)], {
     error: 'should be a tag such as gemma3:4b, or a JSON list: ["gemma3:4b","qwen2.5:7b"]',
@@ -14,13 +15,6 @@ const schema = z.object({
   /** GB per GPU; the models' own need is a floor. */
   minVramGb: z.number().positive().optional(),
   market: z.enum(["on-demand", "spot"], { error: "should be on-demand or spot" }).default("on-demand"),
-  maxPricePerDay: z
-    .number({ error: "should be a number: USD per day" })
-    .positive({ error: "should be more than 0: USD per day" }),
-  countries: z.array(z.string(), { error: 'should be a JSON list: ["DE","NL"]' }).optional(),
-  minDownMbps: z.number().positive().optional(),
-  lease: z.string().optional(),
-  image: z.string().optional(),
   mode: z
     .enum(["auto", "native", "docker", "image"], { error: "should be auto, native, docker or image" })
     .default("auto"),
@@ -34,9 +28,6 @@ const schema = z.object({
   minTokensPerSecond: z.number().min(0).optional(),
   maxTimeToReady: z.string().optional(),
   onSlow: z.enum(["fail", "replace"], { error: "should be fail or replace" }).optional(),
-  bootMinutes: z.number().positive().optional(),
-  acquireMinutes: z.number().positive().optional(),
-  ...existingHost,
   publicUrl: z.url().optional(),
 });
 
@@ -49,21 +40,7 @@ export function ollamaStack() {
     ...{ model, gpu, gpuCount, mode, publicPort, contextLength, parallel, registry },
     ...{ minVramShare, minTokensPerSecond, maxTimeToReady, onSlow, publicUrl },
     port: config.ollamaPort,
-    ...(config.host === undefined
-      ? {
-          rent: {
-            market: config.market,
-            minVramGb: config.minVramGb,
-            maxPricePerDay: config.maxPricePerDay,
-            countries: config.countries,
-            minDownMbps: config.minDownMbps,
-            lease: config.lease,
-            image: config.image,
-            bootMinutes: config.bootMinutes,
-            acquireMinutes: config.acquireMinutes,
-          },
-        }
-      : { server: existingServer(config.host, config.hostPrivateKeyFile) }),
+    ...rentOrHost(config, { market: config.market, minVramGb: config.minVramGb }),
   });
   return {
     url: ollama.url,
@@ -73,10 +50,6 @@ export function ollamaStack() {
     vramShare: ollama.models.map((one) => one.vramShare),
     firstAnswer: ollama.firstAnswer,
     tunnel: ollama.tunnel,
-    orderId: ollama.server.orderId,
-    serverId: ollama.server.serverId,
-    pricePerDay: ollama.server.pricePerDayUsd,
-    sshPrivateKey: ollama.sshKey?.privateKey,
-    ssh: ollama.server.sshCommand(),
+    ...serverOutputs(ollama),
   };
 }
