@@ -1,7 +1,6 @@
 import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import { loadCatalog } from "../catalog/load.ts";
-import { CloreError, describeError } from "../core/errors.ts";
 import { OLLAMA_PORT } from "../host/ollama/client.ts";
 import { ApiKey } from "../resources/api-key.ts";
 import { HealthCheck } from "../resources/health-check.ts";
@@ -9,6 +8,7 @@ import { Model } from "../resources/model.ts";
 import { type RentedServerArgs, Server } from "../resources/server.ts";
 import { Service } from "../resources/service.ts";
 import { SshKey } from "../resources/ssh-key.ts";
+import { checked } from "./checked.ts";
 import { modelOf, orderOf, refuseContradictions, serviceOf, trialOf } from "./ollama-parts.ts";
 import { type OllamaRoom, roomFor } from "./ollama-request.ts";
 
@@ -219,15 +219,4 @@ export class OllamaServer extends pulumi.ComponentResource {
 function roomOf(tags: readonly string[], args: OllamaServerArgs): OllamaRoom {
   const { gpu, gpuCount, contextLength, parallel } = args;
   return roomFor({ tags, gpu, gpuCount, contextTokens: contextLength, parallel }, loadCatalog());
-}
-
-/** What cannot work ends the program with code, what and hint, and no stack: nothing was rented. */
-function checked<T>(run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof CloreError)
-      throw new pulumi.RunError(`${describeError(error)}\n(nothing was rented)`);
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { loadCatalog } from "../catalog/load.ts";
-import { CloreError, describeError } from "../core/errors.ts";
+import { CloreError } from "../core/errors.ts";
 import { parseHours } from "../cost/duration.ts";
 import { VLLM_ENV } from "../host/vllm/install.ts";
 import { firstCompletion, tokensPerSecond } from "../host/vllm/questions.ts";
@@ -9,6 +9,7 @@ import { HealthCheck } from "../resources/health-check.ts";
 import { type RentedServerArgs, Server } from "../resources/server.ts";
 import { Service } from "../resources/service.ts";
 import { SshKey } from "../resources/ssh-key.ts";
+import { checked } from "./checked.ts";
 import { vllmRoom } from "./vllm-request.ts";
 
 export interface VllmServerArgs {
@@ -188,15 +189,4 @@ function commandLines(args: VllmServerArgs, port: number, maxModelLen: number): 
     container: vllmContainerArguments(want),
     readySeconds: Math.round(hours * 3600),
   };
-}
-
-/** What cannot work ends the program with code, what and hint, and no stack: nothing was rented. */
-function checked<T>(run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof CloreError)
-      throw new pulumi.RunError(`${describeError(error)}\n(nothing was rented)`);
-    throw error;
-  }
 }
