@@ -29,6 +29,8 @@ export interface Intent {
   pricePerDay: number;
   /** In USD per day, at the rates of the listing. */
   pricePerDayUsd?: number;
+  /** Digest of ports, environment and command; undefined where it is not known how the order was made. */
+  settings?: string;
 }
 
 /** How an intent ended, or how far it has come. */

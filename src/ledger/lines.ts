@@ -17,6 +17,7 @@ const lineSchema = z.discriminatedUnion("kind", [
     currency: z.string(),
     pricePerDay: z.number(),
     pricePerDayUsd: z.number().optional(),
+    settings: z.string().optional(),
   }),
   z.object({
     kind: z.literal("outcome"),

@@ -3,6 +3,7 @@ import { type AcquireIo, type AcquireRequest, tryHost } from "../rental/acquire.
 import { leftBehind } from "../rental/adopt.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
 import { release } from "../rental/release.ts";
+import { orderSettings } from "../rental/settings.ts";
 import type { Call } from "./handler.ts";
 
 /**
@@ -18,12 +19,16 @@ export async function adoptLeftBehind(
 ): Promise<LiveServer | undefined> {
   let live: LiveServer | undefined;
   const { claims } = call.plugin;
+  const settings = orderSettings(request);
   for (const record of await leftBehind({ ...request, resourceId: id }, { ...io, claims })) {
     if (live) {
       await release(record, "a second order for the same server", io);
       continue;
     }
-    const isAsked = record.image === request.image && record.market === market;
+    const isAsked =
+      record.image === request.image &&
+      record.market === market &&
+      (record.settings === undefined || record.settings === settings);
     if (!isAsked && record.certain) {
       await release(record, "the program asks for something else now", io);
       continue;

@@ -13,6 +13,7 @@ import { findOrder } from "./find.ts";
 import type { HostBook } from "./host-book.ts";
 import type { RentalRecord } from "./record.ts";
 import { release } from "./release.ts";
+import { orderSettings } from "./settings.ts";
 import { bidFor } from "./spot.ts";
 
 export interface AcquireIo extends BringUpIo {
@@ -224,6 +225,7 @@ async function rent(
     keyFingerprint: want.keyFingerprint,
     serverId: offer.serverId,
     image: want.image,
+    settings: orderSettings(want),
     market: offer.market,
     currency: offer.currency,
     pricePerDay: offer.pricePerDay,

@@ -85,6 +85,7 @@ export function entryRecord(entry: Entry): RentalRecord {
     orderId: entry.orderId,
     certain: entry.certain,
     image: entry.image,
+    settings: entry.settings,
     market: entry.market === "spot" ? "spot" : "on-demand",
     currency: entry.currency as Currency,
     pricePerDay: entry.pricePerDay,

@@ -18,6 +18,8 @@ export interface RentalRecord {
    */
   certain: boolean;
   image: string;
+  /** Of an order that a run has left: how it was made, see settings.ts. `undefined`: not known. */
+  settings?: string;
   market: MarketKind;
   currency: Currency;
   /** In `currency`, per day, as listed; the order's own once it was seen. */
