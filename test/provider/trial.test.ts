@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cacheDirectory } from "../../src/core/state-directory.ts";
@@ -6,7 +7,7 @@ import { type ModelRegistry, startModelRegistry } from "../../src/emulator/model
 import { type Emulator, startEmulator } from "../../src/emulator/server.ts";
 import { generateKeyPair } from "../../src/ssh/keypair.ts";
 import { cheapServers } from "../rental/support.ts";
-import { type CallFailed, Engine, expectNoOrders } from "../support/engine.ts";
+import { CallFailed, Engine, expectNoOrders } from "../support/engine.ts";
 import { needs } from "../support/needs.ts";
 import { freePort } from "../support/sshd.ts";
 
@@ -105,6 +106,30 @@ describe("a rented server on trial", { timeout: 60_000 }, () => {
     const longer = await engine.update("Server", partial!.id, mended.values, { ...inputs, lease: "2h" });
     expect(engine.lines.filter((line) => line.includes("runs as"))).toEqual([]);
     await engine.delete("Server", partial!.id, longer.values);
+  });
+
+  test("a plugin that is killed in the middle of it: the next run goes on with the same order", async () => {
+    const before = emulator.ledger().orders.length;
+    const home = mkdtempSync(join(tmpdir(), "clore-trial-"));
+    const env = { CLORE_HOME: home };
+    try {
+      const first = await Engine.start({ emulator, speed, env });
+      const health = { command: "false", timeoutSeconds: 60 };
+      const creating = first
+        .create("Server", await inputsWith({ services: [{ ...lasting, health }] }))
+        .catch((error: unknown) => error);
+      await first.saw(/runs as a process/);
+      first.plugin.kill("SIGKILL");
+      expect(await creating).toBeInstanceOf(CallFailed);
+      await first[Symbol.asyncDispose]();
+
+      await using second = await Engine.start({ emulator, speed, env });
+      const server = await second.create("Server", await inputsWith({ services: [lasting] }));
+      expect(rentedSince(before)).toMatchObject([{ orderId: server.values.orderId, ended: undefined }]);
+      await second.delete("Server", server.id, server.values);
+    } finally {
+      rmSync(home, { recursive: true, force: true });
+    }
   });
 
   test("a wrong tag in it is refused before anything is rented, by its path", async () => {
