@@ -81,6 +81,12 @@ export const model: Handler<ModelInputs, ModelState> = {
       await new OllamaClient(ssh, recorded.port, call.signal).remove(id);
     } catch (error) {
       call.signal.throwIfAborted();
+      const isDead = error instanceof CloreError && error.code === "ollama.not-answering";
+      if (isDead && recorded.connection.orderId !== undefined) {
+        // A dead Ollama must not stand in the way of replacing the server that it is on.
+        call.log.warn(`${id} is left on its server, where Ollama is dead: it goes when that is given back`);
+        return;
+      }
       if (!(await machineIsGone(recorded.connection, error, call))) throw error;
     }
   },

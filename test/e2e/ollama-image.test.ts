@@ -123,9 +123,18 @@ describe.skipIf(needs("pulumi", "docker", "ollama"))("models on an order whose o
     await expect.poll(again, { timeout: 60_000, interval: 500 }).toContain("tiny stand-in");
     await isClean("after a restart");
 
-    await takeDown(stack, outputs, timings);
+    // With the order's command killed too nobody starts Ollama any more: another server is the way out.
+    await emulator.faults.order("killed-processes", { orderId: outputs.orderId });
+    const { urn } = await resource(stack, "Server");
+    await timed("up, another server", stack.up("--replace", urn));
+    const replaced = await stack.outputs<Outputs>();
+    expect(emulator.active().map(({ orderId }) => orderId)).toEqual([replaced.orderId]);
+    expect(replaced.orderId).not.toBe(outputs.orderId);
+    expect(await ask(replaced)).toContain("tiny stand-in");
+
+    await takeDown(stack, replaced, timings);
     expect(emulator.active()).toEqual([]);
-    expect(emulator.ledger().orders).toHaveLength(1);
+    expect(emulator.ledger().orders).toHaveLength(2);
     await expect.poll(() => docker("ps", "-aq", "--filter", `name=${machine}`), { timeout: 20_000 }).toBe("");
     console.log(timings.join(", "));
   });
