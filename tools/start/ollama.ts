@@ -18,9 +18,9 @@ export async function ollamaConfig(
     // These machines only say that they have a GPU: a real Ollama runs a tiny model on the CPU.
     minVramShare: 0,
     minTokensPerSecond: 0,
-    mode: "native",
+    // The sandbox has no image, and its Docker daemon would be yours; a container has what its order asks for.
     ...(marketplace.machines === "sandbox"
-      ? { publicPort: await freePort(8080), ollamaPort: await freePort(11434) }
+      ? { mode: "native", publicPort: await freePort(8080), ollamaPort: await freePort(11434) }
       : {}),
   };
 }
