@@ -49,7 +49,10 @@ export class SharedOrders {
   /** @throws what `myOrders` throws, for all who share the request; or the signal's reason, for this reader alone */
   async read({ notBefore, signal }: SharedReadOptions = {}): Promise<OrderListing> {
     signal?.throwIfAborted();
-    const after = notBefore ?? this.#clock.now();
+    const now = this.#clock.now();
+    const after = notBefore ?? now;
+    // A clock that was set back would have it served for as long as the jump was.
+    if (this.#latest !== undefined && this.#latest.requestedAtMs > now) this.#latest = undefined;
     if (this.#latest !== undefined && this.#latest.requestedAtMs > after) return this.#latest;
     return this.#join(this.#roundAfter(after), signal);
   }

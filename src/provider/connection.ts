@@ -1,5 +1,8 @@
 import { z } from "zod";
+import { CloreError } from "../core/errors.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
+import { presence } from "../rental/orders.ts";
+import type { Call } from "./handler.ts";
 
 /** What a Server hands to what runs on it; see resources/server.ts. */
 export const connectionSchema = z.object({
@@ -24,4 +27,14 @@ export function sameMachine(a: ConnectionInputs | undefined, b: ConnectionInputs
   return (
     a?.address === b?.address && a?.port === b?.port && a?.hostKey === b?.hostKey && a?.orderId === b?.orderId
   );
+}
+
+/** What ran on a rented machine that was given back, or vanished, is gone too. */
+export async function machineIsGone(
+  { orderId }: ConnectionInputs,
+  error: unknown,
+  call: Call,
+): Promise<boolean> {
+  if (!(error instanceof CloreError) || !error.code.startsWith("ssh.") || orderId === undefined) return false;
+  return (await presence(call.plugin.clore, orderId, call.signal)).is === "ended";
 }

@@ -13,9 +13,8 @@ import { ensureModel } from "../host/ollama/ensure.ts";
 import { formatBytes } from "../host/ollama/progress.ts";
 import { modelReference } from "../host/ollama/reference.ts";
 import type { HostFacts } from "../host/types.ts";
-import { presence } from "../rental/orders.ts";
 import type { SshConnection } from "../ssh/types.ts";
-import { type ConnectionInputs, connectionSchema, sameMachine } from "./connection.ts";
+import { type ConnectionInputs, connectionSchema, machineIsGone, sameMachine } from "./connection.ts";
 import { type Call, type Change, type Handler, inputChanges } from "./handler.ts";
 import { type ModelInputs, modelInputs, modelRules } from "./model-inputs.ts";
 import { InitFailure } from "./rpc/failures.ts";
@@ -244,11 +243,4 @@ function bothSameMachine(a: unknown, b: unknown): boolean {
 
 function connectTo(connection: ConnectionInputs, call: Call, deadlineMs: number): Promise<SshConnection> {
   return call.plugin.ssh.acquire(connection, { deadlineMs, signal: call.signal });
-}
-
-/** A model on a rented machine that was given back, or vanished, is gone too. */
-async function machineIsGone(connection: ConnectionInputs, error: unknown, call: Call): Promise<boolean> {
-  if (!(error instanceof CloreError) || !error.code.startsWith("ssh.") || connection.orderId === undefined)
-    return false;
-  return (await presence(call.plugin.clore, connection.orderId, call.signal)).is === "ended";
 }

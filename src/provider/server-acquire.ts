@@ -48,10 +48,10 @@ export function acquireIo(call: Call): AcquireIo {
 export function acquireRequest(
   want: ServerInputs,
   call: Call,
-  known: (ServerState & Pick<Partial<ServerInputs>, "trial">) | undefined,
+  known: ServerState | undefined,
 ): AcquireRequest {
   const { trial } = want;
-  const hasPassed = known?.connection !== undefined && stable(known.trial) === stable(trial);
+  const hasPassed = known?.connection !== undefined && known.trialPassed === stable(trial);
   const publicKey = want.sshKey.publicKey ?? publicKeyOf(want.sshKey.privateKey);
   const ports = Object.fromEntries(
     Object.entries(want.ports ?? {}).map(([port, kind]) => [Number(port), kind]),

@@ -45,6 +45,11 @@ export async function importOrder(
   };
 }
 
+/** Whether the order was made by hand, or by a program that is gone. */
+export function isImported(record: Pick<RentalRecord, "intentId">): boolean {
+  return record.intentId.startsWith("imported-");
+}
+
 /** SSH is always there and is no input. */
 function portsOf(order: Order): ServerInputs["ports"] {
   const tcp = Object.keys(order.tcpPorts).filter((port) => port !== "22");

@@ -28,6 +28,8 @@ export type ServerState = {
   /** What is needed to find the order and give it back. */
   rental?: RentalRecord;
   offered?: OfferedServer;
+  /** What the server has proven, as text. */
+  trialPassed?: string;
   /** False when the last look could not get in. */
   reachable: boolean;
 };
@@ -46,6 +48,17 @@ export function unfinishedState(record: RentalRecord, offered: OfferedServer | u
     rental: record,
     offered,
     reachable: false,
+  };
+}
+
+/** A server that stands as it did before an update that failed; what only the record tells is brought up to date. */
+export function standingState(known: ServerState, rental: RentalRecord): ServerState {
+  const { address, port, user, hostKey, httpUrl, facts, leaseEndsAt, connection, trialPassed } = known;
+  return {
+    ...unfinishedState(rental, known.offered),
+    ...{ address, port, user, hostKey, httpUrl, facts, leaseEndsAt, connection, trialPassed },
+    tcpPorts: known.tcpPorts,
+    reachable: known.reachable,
   };
 }
 
@@ -70,6 +83,7 @@ export function rentedState(
     leaseEndsAt:
       hours === undefined ? undefined : new Date(order.createdAt.getTime() + hours * 3_600_000).toISOString(),
     connection: connectionOf(live),
+    trialPassed: inputs.trial && stable(inputs.trial),
     reachable: true,
   };
 }

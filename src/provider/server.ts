@@ -4,7 +4,13 @@ import { formatSeconds } from "../cost/duration.ts";
 import { formatUsd, perHour } from "../cost/price.ts";
 import { readFacts } from "../host/facts.ts";
 import { HOST_FOLDER, leaveHost } from "../host/layout.ts";
-import { type AcquireIo, acquire, tryHost, UnfinishedRental } from "../rental/acquire.ts";
+import {
+  type AcquireIo,
+  type AcquireRequest,
+  acquire,
+  tryHost,
+  UnfinishedRental,
+} from "../rental/acquire.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
 import { activePricePerDayUsd, refuseOverCap } from "../rental/budget.ts";
 import type { Choice } from "../rental/choose.ts";
@@ -12,14 +18,14 @@ import { findOrder } from "../rental/find.ts";
 import { presence } from "../rental/orders.ts";
 import { proveByKey } from "../rental/proof.ts";
 import type { RentalRecord } from "../rental/record.ts";
-import { release } from "../rental/release.ts";
+import { otherAccount, release } from "../rental/release.ts";
 import { moveBid, takeBack } from "../rental/spot.ts";
 import type { SshTarget } from "../ssh/types.ts";
 import type { Call, Handler } from "./handler.ts";
 import { InitFailure } from "./rpc/failures.ts";
 import { acquireIo, acquireRequest, chooseFor } from "./server-acquire.ts";
 import { serverChanges } from "./server-changes.ts";
-import { importOrder } from "./server-import.ts";
+import { importOrder, isImported } from "./server-import.ts";
 import { type ServerInputs, serverInputs, serverRules } from "./server-inputs.ts";
 import { adoptLeftBehind } from "./server-left-behind.ts";
 import { offeredBy, offeredOf } from "./server-offered.ts";
@@ -27,6 +33,7 @@ import {
   existingState,
   rentedState,
   type ServerState,
+  standingState,
   steadyFacts,
   unfinishedState,
 } from "./server-state.ts";
@@ -72,6 +79,8 @@ export const server: Handler<ServerInputs, ServerState> = {
     const orderId = known.orderId;
     if (orderId === undefined) return { inputs, state: known };
     const seen = await presence(call.plugin.clore, orderId, call.signal);
+    if (seen.is !== "live" && known.rental && known.rental.account !== call.plugin.account())
+      throw otherAccount(known.rental);
     if (seen.is === "unknown") {
       throw new CloreError("rental.unknown", {
         message: `whether order ${orderId} still exists cannot be told`,
@@ -134,7 +143,7 @@ async function ensure(
   try {
     if (known?.rental) {
       const record = await stillThere(known.rental, want, known.connection !== undefined, io);
-      const outcome = record && (await tryHost(record, request, io));
+      const outcome = record && (await tryHost(record, { ...request, ...keptAsItIs(known) }, io));
       if (outcome && "live" in outcome) return handedOver(outcome.live);
       call.log.warn(
         outcome
@@ -155,7 +164,10 @@ async function ensure(
   } catch (error) {
     if (!(error instanceof UnfinishedRental)) throw error;
     claims.handOver(error.record);
-    throw new InitFailure(id, unfinishedState(error.record, offered), error);
+    // What was known of a server that still stands is true: an update that failed is no reason to forget it.
+    const stands = known?.connection !== undefined && known.orderId === error.record.orderId;
+    const state = stands ? standingState(known, error.record) : unfinishedState(error.record, offered);
+    throw new InitFailure(id, state, error);
   }
 
   function handedOver(live: LiveServer): ServerState {
@@ -164,6 +176,19 @@ async function ensure(
     call.log.status(`ready: #${serverId} at ${formatUsd(pricePerDayUsd)}/day, ${live.facts.os.prettyName}`);
     return rentedState(live, want, offered);
   }
+}
+
+/**
+ * Limits for an order that is recorded: whoever changes a lease has not asked for another server. What a refresh saw
+ * unreachable may be replaced, and the preview shows that; an imported order that was never entered may not.
+ */
+function keptAsItIs({ connection, reachable, rental }: ServerState): Partial<AcquireRequest> {
+  const wasUp = connection !== undefined && reachable;
+  if (!wasUp && !(rental && isImported(rental))) return {};
+  const hint = connection
+    ? "it was kept, for it was up: `pulumi up --refresh` replaces it if it still cannot be reached, `pulumi destroy` gives it back"
+    : "it was kept: give the Server the key that the order was made with (sshKey), or `pulumi destroy` gives it back";
+  return { kept: hint, maxPricePerDayUsd: undefined };
 }
 
 /** What other servers of the same preview would cost counts too. */
@@ -197,6 +222,8 @@ async function stillThere(
     return order && { ...record, orderId: order.orderId, createdAt: order.createdAt.toISOString() };
   }
   const seen = await presence(io.clore, record.orderId, io.signal);
+  if (seen.is !== "live" && record.account !== io.account)
+    throw new UnfinishedRental(record, otherAccount(record), otherAccount(record).hint);
   if (seen.is === "unknown") {
     throw new UnfinishedRental(
       record,

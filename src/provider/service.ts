@@ -1,9 +1,8 @@
 import { CloreError } from "../core/errors.ts";
 import { readFacts } from "../host/facts.ts";
 import { chooseMode } from "../host/mode.ts";
-import { presence } from "../rental/orders.ts";
 import type { SshConnection } from "../ssh/types.ts";
-import { type ConnectionInputs, connectionSchema, sameMachine } from "./connection.ts";
+import { type ConnectionInputs, connectionSchema, machineIsGone, sameMachine } from "./connection.ts";
 import { type Call, type Change, type Handler, inputChanges } from "./handler.ts";
 import { stable } from "./rpc/values.ts";
 import * as asContainer from "./service-container.ts";
@@ -124,13 +123,6 @@ function connectTo(connection: ConnectionInputs, call: Call, deadlineMs: number)
     { ...connection, hostKey: connection.hostKey },
     { deadlineMs, signal: call.signal },
   );
-}
-
-/** A service on a rented machine that was given back, or vanished, is gone too. */
-async function machineIsGone(connection: ConnectionInputs, error: unknown, call: Call): Promise<boolean> {
-  if (!(error instanceof CloreError) || !error.code.startsWith("ssh.") || connection.orderId === undefined)
-    return false;
-  return (await presence(call.plugin.clore, connection.orderId, call.signal)).is === "ended";
 }
 
 /** Differences that change nothing on the server. */

@@ -66,12 +66,14 @@ const thisOfferOnly = new Set([
 export class UnfinishedRental extends CloreError {
   readonly record: RentalRecord;
 
-  constructor(record: RentalRecord, cause: unknown) {
+  constructor(record: RentalRecord, cause: unknown, hint?: string) {
     const inner = cause instanceof CloreError ? cause : undefined;
     super(inner?.code ?? "rental.unfinished", {
       message: `${record.orderId === undefined ? `an order on server ${record.serverId} may exist` : `order ${record.orderId} on server ${record.serverId} exists`} and is not ready: ${cause instanceof Error ? cause.message : String(cause)}`,
       seen: inner?.seen,
-      hint: `run the same command again to go on with it, or \`pulumi destroy\` to give it back; it bills ${formatUsd(record.pricePerDayUsd)} per day until then`,
+      hint:
+        hint ??
+        `run the same command again to go on with it, or \`pulumi destroy\` to give it back; it bills ${formatUsd(record.pricePerDayUsd)} per day until then`,
       retry: "look-first",
       cause,
     });
@@ -149,6 +151,8 @@ export async function tryHost(
     return { live };
   } catch (error) {
     if (io.signal.aborted || !isFault(error)) throw new UnfinishedRental(record, error);
+    if (want.kept !== undefined && !endsKept.has(error.code))
+      throw new UnfinishedRental(record, error, want.kept);
     const reason = `${error.code}: ${error.message}${error.seen ? ` (${error.seen})` : ""}`;
     io.hosts.failed(record.serverId, reason);
     try {
@@ -159,6 +163,9 @@ export async function tryHost(
     return { failed: reason };
   }
 }
+
+/** What ends an order that is otherwise kept: it is over already, or it failed a trial that was asked for. */
+const endsKept = new Set(["rental.vanished", "host.too-weak"]);
 
 /** Of what goes wrong in a trial, much is the program's own: a crashing service would crash on 25 hosts. */
 function hasFailedTrial(error: unknown): error is CloreError {

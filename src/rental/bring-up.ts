@@ -24,6 +24,11 @@ export interface Wanted {
   bootMinutes: number;
   /** Pinned earlier; undefined at first contact. */
   hostKey?: string;
+  /**
+   * Why an order that fails is not given back but kept, as a hint for people: nobody asked for another server.
+   * `undefined`: it is given back, and the next host is tried.
+   */
+  kept?: string;
   /** What the server must prove once it was reached. Throws `host.too-weak` where another may do better. */
   trial?: (live: LiveServer) => Promise<void>;
 }

@@ -35,12 +35,7 @@ const looksBeforeRepeat = 8;
  *   `rental.cancel-unconfirmed` naming order and price when the end could not be confirmed
  */
 export async function release(record: RentalRecord, reason: string, io: ReleaseIo): Promise<void> {
-  if (record.account !== io.account) {
-    throw new CloreError("rental.other-account", {
-      message: `order ${record.orderId ?? `on server ${record.serverId}`} was rented with another Clore.ai key or API address`,
-      hint: "configure the key that rented it (clore:apiKey or CLORE_API_KEY) and run again; it bills until then",
-    });
-  }
+  if (record.account !== io.account) throw otherAccount(record);
   const orderId =
     record.orderId ??
     (await findOrder(record.serverId, new Set(), { ...io, limitMs: appearPolls * (io.pollMs ?? 1000) }))
@@ -130,6 +125,14 @@ function unconfirmed(orderId: number, record: RentalRecord, seen: string, cause:
     hint: "run `pulumi destroy` again, or cancel the order on clore.ai; the state keeps it",
     retry: "look-first",
     cause,
+  });
+}
+
+/** Another account's listing says nothing of an order. */
+export function otherAccount(record: Pick<RentalRecord, "orderId" | "serverId">): CloreError {
+  return new CloreError("rental.other-account", {
+    message: `order ${record.orderId ?? `on server ${record.serverId}`} was rented with another Clore.ai key or API address`,
+    hint: "configure the key that rented it (clore:apiKey or CLORE_API_KEY) and run again; it bills until then",
   });
 }
 

@@ -51,6 +51,19 @@ test("a recent listing is good enough where the reader says so", async () => {
   expect(requests).toHaveLength(2);
 });
 
+test("a clock that is set back does not keep an old listing alive", async () => {
+  const { shared, clock, requests } = rig();
+  clock.set(600_000);
+  const first = shared.read();
+  await clock.run();
+  await first;
+  clock.set(5000);
+  const second = shared.read({ notBefore: 4500 });
+  await clock.run();
+  expect((await second).orders).toEqual([{ orderId: 2 }]);
+  expect(requests).toHaveLength(2);
+});
+
 test("a failure reaches all who shared the request, and no one else", async () => {
   const { shared, clock } = rig((n) => n === 2);
   const reads = [shared.read(), shared.read(), shared.read()];
