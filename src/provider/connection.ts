@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { CloreError } from "../core/errors.ts";
+import { mayBill } from "../ledger/ledger.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
 import { presence } from "../rental/orders.ts";
+import type { SshConnection } from "../ssh/types.ts";
 import type { Call } from "./handler.ts";
 
 /** What a Server hands to what runs on it; see resources/server.ts. */
@@ -29,12 +31,31 @@ export function sameMachine(a: ConnectionInputs | undefined, b: ConnectionInputs
   );
 }
 
-/** What ran on a rented machine that was given back, or vanished, is gone too. */
-export async function machineIsGone(
-  { orderId }: ConnectionInputs,
-  error: unknown,
+/**
+ * Removes what runs on a server. With a rented one that was given back or has vanished it is gone already, and so it is
+ * with one that lets nobody in and for which another stands in already: no waiting for SSH to the dead.
+ * @throws CloreError `ssh.*` where the server may be needed still, and what `remove` throws
+ */
+export async function removeFrom(
+  connection: ConnectionInputs,
   call: Call,
-): Promise<boolean> {
-  if (!(error instanceof CloreError) || !error.code.startsWith("ssh.") || orderId === undefined) return false;
-  return (await presence(call.plugin.clore, orderId, call.signal)).is === "ended";
+  remove: (ssh: SshConnection) => Promise<void>,
+): Promise<void> {
+  const { orderId } = connection;
+  const { ledger, ssh: pool, clore } = call.plugin;
+  const entries = orderId === undefined ? [] : ledger.entries();
+  const own = entries.find((entry) => entry.orderId === orderId);
+  if (own && !mayBill(own)) return;
+  try {
+    await using ssh = await pool.acquire(connection, { deadlineMs: 30_000, signal: call.signal });
+    await remove(ssh);
+  } catch (error) {
+    call.signal.throwIfAborted();
+    if (!(error instanceof CloreError) || !error.code.startsWith("ssh.") || orderId === undefined)
+      throw error;
+    const isReplaced = entries.some((one) => one.urn === own?.urn && one.at > own.at && mayBill(one));
+    if (isReplaced) {
+      call.log.warn(`left on the server of order ${orderId}, which goes: ${error.code}: ${error.message}`);
+    } else if ((await presence(clore, orderId, call.signal)).is !== "ended") throw error;
+  }
 }

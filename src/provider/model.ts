@@ -14,7 +14,7 @@ import { formatBytes } from "../host/ollama/progress.ts";
 import { modelReference } from "../host/ollama/reference.ts";
 import type { HostFacts } from "../host/types.ts";
 import type { SshConnection } from "../ssh/types.ts";
-import { type ConnectionInputs, connectionSchema, machineIsGone, sameMachine } from "./connection.ts";
+import { type ConnectionInputs, connectionSchema, removeFrom, sameMachine } from "./connection.ts";
 import { type Call, type Change, type Handler, inputChanges } from "./handler.ts";
 import { type ModelInputs, modelInputs, modelRules } from "./model-inputs.ts";
 import { InitFailure } from "./rpc/failures.ts";
@@ -75,19 +75,16 @@ export const model: Handler<ModelInputs, ModelState> = {
 
   async remove(id, known, call) {
     const recorded = known as ModelState & ModelInputs;
-    try {
-      await using ssh = await connectTo(recorded.connection, call, 30_000);
-      await new OllamaClient(ssh, recorded.port, call.signal).remove(id);
-    } catch (error) {
-      call.signal.throwIfAborted();
-      const isDead = error instanceof CloreError && error.code === "ollama.not-answering";
-      if (isDead && recorded.connection.orderId !== undefined) {
+    await removeFrom(recorded.connection, call, async (ssh) => {
+      try {
+        await new OllamaClient(ssh, recorded.port, call.signal).remove(id);
+      } catch (error) {
+        const isDead = error instanceof CloreError && error.code === "ollama.not-answering";
+        if (!isDead || recorded.connection.orderId === undefined) throw error;
         // A dead Ollama must not stand in the way of replacing the server that it is on.
         call.log.warn(`${id} is left on its server, where Ollama is dead: it goes when that is given back`);
-        return;
       }
-      if (!(await machineIsGone(recorded.connection, error, call))) throw error;
-    }
+    });
   },
 };
 

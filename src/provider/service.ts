@@ -2,7 +2,7 @@ import { CloreError } from "../core/errors.ts";
 import { readFacts } from "../host/facts.ts";
 import { chooseMode } from "../host/mode.ts";
 import type { SshConnection } from "../ssh/types.ts";
-import { type ConnectionInputs, connectionSchema, machineIsGone, sameMachine } from "./connection.ts";
+import { type ConnectionInputs, connectionSchema, removeFrom, sameMachine } from "./connection.ts";
 import { type Call, type Change, type Handler, inputChanges } from "./handler.ts";
 import { stable } from "./rpc/values.ts";
 import * as asContainer from "./service-container.ts";
@@ -85,13 +85,9 @@ export const service: Handler<ServiceInputs, ServiceState> = {
   async remove(_id, known, call) {
     // Outputs carry the inputs: the connection is there without asking anybody.
     const recorded = known as ServiceState & ServiceInputs;
-    try {
-      await using ssh = await connectTo(recorded.connection, call, 30_000);
-      await ways[recorded.runsAs].remove(ssh, recorded.name, call);
-    } catch (error) {
-      call.signal.throwIfAborted();
-      if (!(await machineIsGone(recorded.connection, error, call))) throw error;
-    }
+    await removeFrom(recorded.connection, call, (ssh) =>
+      ways[recorded.runsAs].remove(ssh, recorded.name, call),
+    );
   },
 };
 
