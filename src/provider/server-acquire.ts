@@ -28,7 +28,8 @@ export function chooseFor(inputs: Partial<ServerInputs>, call: Call): Promise<Ch
 
 /** What this plugin process rents with. */
 export function acquireIo(call: Call): AcquireIo {
-  const { clore, ledger, orders, ssh, hosts, reserved, pollMs, maxActivePricePerDayUsd } = call.plugin;
+  const { clore, ledger, orders, ssh, hosts, reserved, pollMs, claims, maxActivePricePerDayUsd } =
+    call.plugin;
   return {
     maxActivePricePerDayUsd,
     clore,
@@ -37,6 +38,7 @@ export function acquireIo(call: Call): AcquireIo {
     ssh,
     hosts,
     reserved,
+    claims,
     pollMs,
     account: call.plugin.account(),
     log: call.log,

@@ -11,8 +11,9 @@ import {
   tryHost,
   UnfinishedRental,
 } from "../rental/acquire.ts";
+import { activeUsd } from "../rental/active.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
-import { activePricePerDayUsd, refuseOverCap } from "../rental/budget.ts";
+import { readActive, refuseOverCap } from "../rental/budget.ts";
 import type { Choice } from "../rental/choose.ts";
 import { findOrder } from "../rental/find.ts";
 import { presence } from "../rental/orders.ts";
@@ -56,7 +57,7 @@ export const server: Handler<ServerInputs, ServerState> = {
     const choice = await chooseFor(want, call);
     const [first] = choice.ranked;
     if (!first) return {};
-    keepCapInPreview(choice, first.pricePerDayUsd, call);
+    await keepCapInPreview(choice, first.pricePerDayUsd, call);
     call.log.info(
       `would rent #${first.serverId} at ${formatUsd(first.pricePerDayUsd)}/day (${formatUsd(perHour(first.pricePerDayUsd))}/h), ready in about ${formatSeconds(first.secondsToReady)}: ${first.why}; ${choice.because(first)}; ${choice.funnel}`,
     );
@@ -192,18 +193,14 @@ function keptAsItIs({ connection, reachable, rental }: ServerState): Partial<Acq
 }
 
 /** What other servers of the same preview would cost counts too. */
-function keepCapInPreview(choice: Choice, pricePerDayUsd: number, call: Call): void {
-  const { planned, maxActivePricePerDayUsd: capUsd, ledger, hasKey } = call.plugin;
+async function keepCapInPreview(choice: Choice, pricePerDayUsd: number, call: Call): Promise<void> {
+  const { planned, maxActivePricePerDayUsd: capUsd, hasKey } = call.plugin;
   planned.delete(call.urn);
   if (capUsd === undefined || !hasKey) return;
-  const active = activePricePerDayUsd({
-    orders: choice.orders,
-    entries: ledger.entries(),
-    account: call.plugin.account(),
-    usdPerUnit: choice.usdPerUnit,
-  });
-  const others = [...planned.values()].reduce((sum, usd) => sum + usd, 0);
-  refuseOverCap(capUsd, active + others, pricePerDayUsd);
+  const active = await readActive(choice.orders, acquireIo(call));
+  const { usd, unlistedUsd } = activeUsd(active().counted, choice.usdPerUnit);
+  const others = [...planned.values()].reduce((sum, one) => sum + one, 0);
+  refuseOverCap(capUsd, { usd: usd + others, unlistedUsd }, pricePerDayUsd);
   planned.set(call.urn, pricePerDayUsd);
 }
 

@@ -6,9 +6,11 @@ import { creationFeeAfterMinutes, feesFor } from "../cost/fees.ts";
 import { formatUsd } from "../cost/price.ts";
 import { type Ledger, mayBill } from "../ledger/ledger.ts";
 import type { RankedOffer } from "../market/rank.ts";
+import { activeUsd } from "./active.ts";
 import { type BringUpIo, bringUp, type LiveServer, type Wanted } from "./bring-up.ts";
-import { activePricePerDayUsd, refuseOverCap } from "./budget.ts";
+import { readActive, refuseOverCap } from "./budget.ts";
 import type { Choice } from "./choose.ts";
+import type { Claims } from "./claims.ts";
 import { findOrder } from "./find.ts";
 import type { HostBook } from "./host-book.ts";
 import type { RentalRecord } from "./record.ts";
@@ -25,6 +27,8 @@ export interface AcquireIo extends BringUpIo {
   hosts: HostBook;
   /** Servers that this process is about to rent. */
   reserved: Set<number>;
+  /** What the states of this run name. */
+  claims?: Claims;
   /** The most that all live orders of the key may cost together, in USD per day. */
   maxActivePricePerDayUsd?: number;
   clock?: Clock;
@@ -191,17 +195,9 @@ function isHostFault(error: unknown): error is CloreError {
 async function capOf(choice: Choice, io: AcquireIo): Promise<(offer: RankedOffer) => void> {
   const capUsd = io.maxActivePricePerDayUsd;
   if (capUsd === undefined) return () => {};
-  const now = (io.clock ?? systemClock).now();
-  const { orders, requestedAtMs: listedAtMs } = await io.orders.read({
-    notBefore: now - 5 * (io.pollMs ?? 1000),
-    signal: io.signal,
-  });
-  const { account, ledger } = io;
-  const { usdPerUnit } = choice;
+  const active = await readActive(choice.orders, io);
   return (offer) => {
-    const entries = ledger.entries();
-    const active = activePricePerDayUsd({ orders, listedAtMs, entries, account, usdPerUnit });
-    refuseOverCap(capUsd, active, offer.pricePerDayUsd);
+    refuseOverCap(capUsd, activeUsd(active().counted, choice.usdPerUnit), offer.pricePerDayUsd);
   };
 }
 

@@ -1,66 +1,70 @@
-import type { Order } from "../clore/types.ts";
+import type { SharedOrders } from "../clore/shared-orders.ts";
+import type { CloreApi, Order } from "../clore/types.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { CloreError } from "../core/errors.ts";
 import { formatUsd } from "../cost/price.ts";
-import { type Entry, mayBill } from "../ledger/ledger.ts";
+import { type Ledger, mayBill } from "../ledger/ledger.ts";
+import { type Active, type ActiveUsd, activeOrders, type Listing } from "./active.ts";
+import type { Claims } from "./claims.ts";
 
-/** What bills, and what one more server may cost on top of it. */
-export interface Spending {
-  /** USD per day, fees not counted. */
-  capUsd: number;
-  orders: readonly Order[];
-  /** When they were asked for: of what the ledger learned later they say nothing. @default it is up to date */
-  listedAtMs?: number;
-  /** Of the ledger: orders that are being made do not show in a listing yet. */
-  entries: readonly Entry[];
+export interface BudgetIo {
+  clore: Pick<CloreApi, "myOrders">;
+  orders: SharedOrders;
+  ledger: Ledger;
+  claims?: Pick<Claims, "rentals" | "bids">;
   account: string;
-  usdPerUnit(currency: string): number | undefined;
+  signal: AbortSignal;
+  clock?: Clock;
 }
 
 /**
- * What all live orders of the key cost together, whichever stack they belong to, in USD per day.
- * @throws CloreError `rental.cap-unknown` when an order's currency has no rate
+ * Reads what bills: a fresh listing, and the completed orders where that one is empty or lacks what should be there.
+ * What is given looks at the ledger anew each time, so that it can be asked right before an intent is written.
+ * @param earlier orders that this run has seen before
  */
-export function activePricePerDayUsd({
-  orders,
-  listedAtMs = Number.POSITIVE_INFINITY,
-  entries,
-  account,
-  usdPerUnit,
-}: Omit<Spending, "capUsd">): number {
-  const live = orders.filter((order) => !order.expired);
-  let sum = 0;
-  for (const order of live) {
-    const rate = usdPerUnit(order.currency);
-    if (rate === undefined) {
-      throw new CloreError("rental.cap-unknown", {
-        message: `order ${order.orderId} costs ${order.pricePerDay} ${order.currency} per day, and no server states what that is in USD`,
-        hint: "maxActivePricePerDay cannot be kept without it: try again later, or take it out",
-        retry: "later",
-      });
-    }
-    sum += order.pricePerDay * rate;
+export async function readActive(earlier: readonly Order[], io: BudgetIo): Promise<() => Active> {
+  const clock = io.clock ?? systemClock;
+  const listing = await io.orders.read({ signal: io.signal });
+  let completed: Listing | undefined;
+  const look = () =>
+    activeOrders({
+      listing,
+      earlier,
+      completed,
+      entries: io.ledger.entries(),
+      recorded: io.claims?.rentals(),
+      bids: io.claims?.bids,
+      account: io.account,
+      nowMs: clock.now(),
+    });
+  if (look().inDoubt) {
+    const requestedAtMs = clock.now();
+    completed = { orders: await io.clore.myOrders({ includeCompleted: true }, io.signal), requestedAtMs };
+    closeEnded(completed, io);
   }
-  for (const entry of entries) {
-    if (!mayBill(entry) || entry.account !== account) continue;
-    const listed = live.some((order) =>
-      entry.orderId === undefined ? order.serverId === entry.serverId : order.orderId === entry.orderId,
-    );
-    if (listed) continue;
-    // A newer listing that is not empty and names it no more: it has ended. What was never seen may still appear.
-    const hasEnded = entry.orderId !== undefined && live.length > 0 && entry.changedAt.getTime() < listedAtMs;
-    if (!hasEnded) {
-      sum += entry.pricePerDayUsd ?? entry.pricePerDay * (usdPerUnit(entry.currency) ?? 0);
-    }
-  }
-  return sum;
+  return look;
 }
 
-/** @throws CloreError `rental.over-cap` when one more server would cost more than the cap allows */
-export function refuseOverCap(capUsd: number, activeUsd: number, newUsd: number): void {
-  if (activeUsd + newUsd <= capUsd * 1.000001) return;
+/** What the service names as ended need not be asked for at the next server again. */
+function closeEnded({ orders }: Listing, { ledger, account }: BudgetIo): void {
+  const ended = new Set(orders.flatMap(({ expired, orderId }) => (expired ? [orderId] : [])));
+  for (const entry of ledger.entries()) {
+    if (entry.account !== account || !mayBill(entry)) continue;
+    if (entry.orderId !== undefined && ended.has(entry.orderId))
+      ledger.conclude(entry.intentId, { outcome: "ended" });
+  }
+}
+
+/** @throws CloreError `rental.over-cap` when one more server, or a higher bid, would cost more than the cap allows */
+export function refuseOverCap(capUsd: number, active: ActiveUsd, newUsd: number): void {
+  if (active.usd + newUsd <= capUsd * 1.000001) return;
+  const unlisted =
+    active.unlistedUsd === 0
+      ? ""
+      : `; ${formatUsd(active.unlistedUsd)} of it no listing names, and it may stand all the same`;
   throw new CloreError("rental.over-cap", {
     message: `a server for ${formatUsd(newUsd)} per day would be more than clore:maxActivePricePerDay allows (${formatUsd(capUsd)})`,
-    seen: `live and planned orders of this key cost ${formatUsd(activeUsd)} per day, in all stacks`,
-    hint: "give back what is not needed (`clore ps` lists it), or raise clore:maxActivePricePerDay; nothing was rented",
+    seen: `live and planned orders of this key cost ${formatUsd(active.usd)} per day, in all stacks${unlisted}`,
+    hint: `give back what is not needed (\`clore ps\` lists it${unlisted ? "; `clore ledger --open` what is not listed: what was asked for without an answer counts for 10 minutes" : ""}), or raise clore:maxActivePricePerDay; nothing was rented`,
   });
 }

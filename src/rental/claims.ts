@@ -8,18 +8,29 @@ import type { RentalRecord } from "./record.ts";
  */
 export class Claims {
   readonly #orders = new Set<number>();
+  readonly #rentals = new Map<number, RentalRecord>();
   readonly #intents = new Set<string>();
   /** Order → id of the resource that adopted it. */
   readonly #adopted = new Map<number, string>();
   readonly #handedOver = new Set<string>();
   readonly #proofs = new Map<string, Promise<Proof>>();
+  /** Order → USD per day that this process has bid for it: a listing may still show the bid before. */
+  readonly bids = new Map<number, number>();
 
   /** The state names this rental: from now on it is no other resource's, and no longer the ledger's to look after. */
   recorded(record: RentalRecord, ledger: Ledger): void {
-    if (record.orderId !== undefined) this.#orders.add(record.orderId);
+    if (record.orderId !== undefined) {
+      this.#orders.add(record.orderId);
+      this.#rentals.set(record.orderId, record);
+    }
     if (this.#intents.has(record.intentId)) return;
     this.#intents.add(record.intentId);
     keep(record.intentId, ledger);
+  }
+
+  /** What the state was seen to name. */
+  rentals(): RentalRecord[] {
+    return [...this.#rentals.values()];
   }
 
   isRecorded(one: { intentId?: string; orderId: number | undefined }): boolean {

@@ -1,10 +1,8 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { Order } from "../../src/clore/types.ts";
-import type { Entry } from "../../src/ledger/ledger.ts";
 import { InitFailure } from "../../src/provider/rpc/failures.ts";
 import { server } from "../../src/provider/server.ts";
 import type { ServerState } from "../../src/provider/server-state.ts";
-import { activePricePerDayUsd, refuseOverCap } from "../../src/rental/budget.ts";
 import { generateKeyPair } from "../../src/ssh/keypair.ts";
 import { callOf, ground, lostRun, urnOf, wanted } from "./plugin.ts";
 
@@ -48,80 +46,57 @@ describe("the spending cap of a key", () => {
       if (one.status === "rejected") expect(one.reason).toMatchObject({ code: "rental.over-cap" });
     expect(on.clore.ledger().orders).toHaveLength(1);
   });
-});
-
-describe("what is active", () => {
-  const order = (orderId: number, change: Partial<Order> = {}) =>
-    ({
-      orderId,
-      serverId: orderId,
-      currency: "USD-Blockchain",
-      pricePerDay: 2,
-      expired: false,
-      ...change,
-    }) as Order;
-  const entry = (change: Partial<Entry>) =>
-    ({
-      account: "a",
-      serverId: 9,
-      currency: "USD-Blockchain",
-      pricePerDay: 1,
-      pricePerDayUsd: 1,
-      changedAt: new Date(1000),
-      ...change,
-    }) as Entry;
-  const usdPerUnit = (currency: string) => ({ "USD-Blockchain": 1, bitcoin: 60_000 })[currency];
-  const sum = (orders: Order[], entries: Entry[], listedAtMs = 2000) =>
-    activePricePerDayUsd({ orders, listedAtMs, entries, account: "a", usdPerUnit });
 
   test.each([
-    {
-      name: "live orders, in USD",
-      orders: [order(1), order(2, { currency: "bitcoin", pricePerDay: 0.0001 })],
-      usd: 8,
-    },
-    { name: "not what has expired", orders: [order(1), order(2, { expired: true })], usd: 2 },
-    { name: "what is being rented", orders: [order(1)], entries: [entry({})], usd: 3 },
-    { name: "what is listed already, once", orders: [order(9)], entries: [entry({})], usd: 2 },
-    {
-      name: "what was seen and is listed, once",
-      orders: [order(1)],
-      entries: [entry({ outcome: "order", orderId: 1 })],
-      usd: 2,
-    },
-    {
-      name: "not what is listed no more",
-      orders: [order(1)],
-      entries: [entry({ outcome: "order", orderId: 7 })],
-      usd: 2,
-    },
-    {
-      name: "what was seen after the listing was asked for",
-      orders: [order(1)],
-      entries: [entry({ outcome: "order", orderId: 7, changedAt: new Date(3000) })],
-      usd: 3,
-    },
-    {
-      name: "what was seen, when the listing is empty: it proves nothing",
-      orders: [],
-      entries: [entry({ outcome: "order", orderId: 7 })],
-      usd: 1,
-    },
-    { name: "not what was given back", orders: [], entries: [entry({ outcome: "cancelled" })], usd: 0 },
-    { name: "not another account's", orders: [], entries: [entry({ account: "b" })], usd: 0 },
-  ])("is $name", ({ orders, entries = [], usd }) => {
-    expect(sum(orders, entries)).toBeCloseTo(usd);
-  });
-
-  test("cannot be told without a rate", () => {
-    expect(() => sum([order(1, { currency: "CLORE-Blockchain" })], [])).toThrow(
-      expect.objectContaining({ code: "rental.cap-unknown" }),
+    { fault: "empty-listing", machine: "ci", times: 2 },
+    { fault: "shrunken-listing", machine: "laptop", times: 2 },
+    { fault: "shrunken-listing", machine: "ci", times: 1 },
+  ])("holds on the $machine when $times times: $fault", async ({ fault, machine, times }) => {
+    await using on = await ground();
+    const rented = [100, 101].map((serverId, i) =>
+      lostRun(on.plugin("laptop"), {
+        serverId,
+        of: generateKeyPair(),
+        until: "seen",
+        urn: urnOf("Server", `${i}`, "x"),
+      }),
     );
+    const orders = await Promise.all(rented);
+    const plugin = on.plugin(machine, { maxActivePricePerDay: "8" });
+    await on.clore.faults.order(fault, { times });
+    await expect(server.preview?.(wanted(), callOf(plugin, urn))).rejects.toMatchObject({
+      code: "rental.over-cap",
+    });
+    on.clore.faults.clear();
+    await on.clore.faults.order(fault, { times });
+    await expect(server.create(wanted(), callOf(plugin, urn))).rejects.toMatchObject({
+      code: "rental.over-cap",
+    });
+    expect(on.live()).toEqual(orders);
   });
 
-  test("may reach the cap and not pass it", () => {
-    refuseOverCap(10, 6.5, 3.5);
-    expect(() => refuseOverCap(10, 6.51, 3.5)).toThrow("would be more than");
+  test("an intent that was never sent is in the way for 10 minutes, and the message says what it is", async () => {
+    await using on = await ground();
+    const plugin = on.plugin("laptop", cap);
+    await lostRun(plugin, { until: "intent", urn: urnOf("Server", "gone", "other") });
+    await expect(server.preview?.(wanted(), callOf(plugin, urn))).rejects.toMatchObject({
+      code: "rental.over-cap",
+      seen: expect.stringContaining("3.50 USD of it no listing names"),
+      hint: expect.stringContaining("clore ledger --open"),
+    });
+    const text = readFileSync(plugin.ledger.path, "utf8");
+    const longAgo = new Date(Date.now() - 11 * 60_000).toISOString();
+    writeFileSync(plugin.ledger.path, text.replace(/"at":"[^"]+"/, `"at":"${longAgo}"`));
+    expect(await server.preview?.(wanted(), callOf(plugin, urn))).toEqual({ kind: "rented" });
+  });
+
+  test("an order that was ended elsewhere is looked up once", async () => {
+    await using on = await ground();
+    const plugin = on.plugin("laptop", cap);
+    const orderId = await lostRun(plugin, { until: "seen", urn: urnOf("Server", "gone", "other") });
+    await on.plugin("ci").clore.cancelOrder(orderId ?? 0);
+    expect(await server.preview?.(wanted(), callOf(plugin, urn))).toEqual({ kind: "rented" });
+    expect(plugin.ledger.entries()).toMatchObject([{ orderId, outcome: "ended" }]);
   });
 });
 
