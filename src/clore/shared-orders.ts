@@ -17,6 +17,12 @@ export interface SharedReadOptions {
    */
   notBefore?: number;
   signal?: AbortSignal;
+  /**
+   * Where the listing is empty, the one with the completed orders is asked too, once for all who share it, and its live
+   * ones are given: for whoever would conclude something from an order not being there.
+   * @default false
+   */
+  whole?: boolean;
 }
 
 interface Round {
@@ -37,6 +43,8 @@ interface Round {
 export class SharedOrders {
   readonly #api: Pick<CloreApi, "myOrders">;
   readonly #clock: Clock;
+  /** What was asked behind an empty listing. */
+  readonly #behind = new WeakMap<OrderListing, Promise<OrderListing>>();
   #latest: OrderListing | undefined;
   #current: Round | undefined;
   #next: Round | undefined;
@@ -47,7 +55,24 @@ export class SharedOrders {
   }
 
   /** @throws what `myOrders` throws, for all who share the request; or the signal's reason, for this reader alone */
-  async read({ notBefore, signal }: SharedReadOptions = {}): Promise<OrderListing> {
+  async read({ whole = false, ...options }: SharedReadOptions = {}): Promise<OrderListing> {
+    const listing = await this.#short(options);
+    return whole && listing.orders.length === 0 ? this.#longer(listing, options.signal) : listing;
+  }
+
+  /** What stands behind an empty listing: not cancelled with one of its readers, for the others wait for it too. */
+  async #longer(empty: OrderListing, signal: AbortSignal | undefined): Promise<OrderListing> {
+    const asked =
+      this.#behind.get(empty) ??
+      this.#api
+        .myOrders({ includeCompleted: true })
+        .then((orders) => ({ ...empty, orders: orders.filter((order) => !order.expired) }));
+    this.#behind.set(empty, asked);
+    asked.catch(() => this.#behind.delete(empty));
+    return untilAborted(asked, signal);
+  }
+
+  async #short({ notBefore, signal }: Omit<SharedReadOptions, "whole">): Promise<OrderListing> {
     signal?.throwIfAborted();
     const now = this.#clock.now();
     const after = notBefore ?? now;
@@ -91,15 +116,24 @@ export class SharedOrders {
   /** Waits with the others; the request is cancelled when the last of them has gone. */
   async #join(round: Round, signal: AbortSignal | undefined): Promise<OrderListing> {
     round.readers++;
-    const gone = Promise.withResolvers<never>();
-    const leave = () => gone.reject(signal?.reason);
-    signal?.addEventListener("abort", leave, { once: true });
     try {
-      return await Promise.race([round.listing, gone.promise]);
+      return await untilAborted(round.listing, signal);
     } finally {
-      signal?.removeEventListener("abort", leave);
       if (--round.readers === 0 && round === this.#current) round.cancel.abort();
     }
+  }
+}
+
+/** Rejects with the signal's reason when it aborts first. */
+async function untilAborted<T>(what: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  signal?.throwIfAborted();
+  const gone = Promise.withResolvers<never>();
+  const leave = () => gone.reject(signal?.reason);
+  signal?.addEventListener("abort", leave, { once: true });
+  try {
+    return await Promise.race([what, gone.promise]);
+  } finally {
+    signal?.removeEventListener("abort", leave);
   }
 }
 

@@ -215,7 +215,8 @@ async function stillThere(
   io: AcquireIo,
 ): Promise<RentalRecord | undefined> {
   if (record.orderId === undefined) {
-    const order = await findOrder(record.serverId, new Set(), { ...io, limitMs: 25 * (io.pollMs ?? 1000) });
+    const limitMs = 25 * (io.pollMs ?? 1000);
+    const order = await findOrder(record.serverId, new Set(), { ...io, limitMs, accepted: record.certain });
     return order && { ...record, orderId: order.orderId, createdAt: order.createdAt.toISOString() };
   }
   const seen = await presence(io.clore, record.orderId, io.signal);

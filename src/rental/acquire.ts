@@ -316,7 +316,7 @@ async function located(
   const limitMs = appearPolls * (io.pollMs ?? 1000);
   let order: Awaited<ReturnType<typeof findOrder>>;
   try {
-    order = await findOrder(record.serverId, before, { ...io, limitMs });
+    order = await findOrder(record.serverId, before, { ...io, limitMs, accepted: record.certain });
   } catch (error) {
     throw new UnfinishedRental(record, error);
   }

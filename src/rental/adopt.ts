@@ -128,6 +128,7 @@ async function orderBehind(
   const order = await findOrder(entry.serverId, explained, {
     ...io,
     limitMs: Math.min(appearPolls * pollMs, Math.max(0, appearPolls * pollMs - ageMs)),
+    accepted: entry.certain,
   });
   if (!order || io.claims?.isRecorded(order)) {
     io.ledger.conclude(entry.intentId, { outcome: "absent" });
@@ -143,6 +144,7 @@ async function provenByKey(want: AdoptWant, io: AdoptIo): Promise<RentalRecord |
   const { orders } = await io.orders.read({
     notBefore: clock.now() - (io.pollMs ?? 1000) / 2,
     signal: io.signal,
+    whole: true,
   });
   // Read after the listing: an intent is written before its create, so other servers of the program that were rented
   // meanwhile are explained, and never taken over from under them.

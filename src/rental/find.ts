@@ -9,11 +9,18 @@ export interface FindIo {
   clock?: Clock;
   /** The most to look, in milliseconds. An order can take 20 s to appear. */
   limitMs: number;
+  /** The service said yes to the create: empty listings, however many, never mean that nothing was made. */
+  accepted: boolean;
   pollMs?: number;
 }
 
 /** "Not there" needs so many listings that agree: one alone has been seen to lack rows. */
 const agreeingListings = 2;
+/**
+ * An account that never had an order is listed as a fault of the service is: with nothing, completed orders included.
+ * So many looks in a row are believed then, a second apart: an order can take 20 s to appear.
+ */
+const emptyLooks = 25;
 
 /**
  * The live order on a server, that was not there before. The service gives no id on create and has no labels:
@@ -26,12 +33,19 @@ export async function findOrder(
   before: ReadonlySet<number>,
   io: FindIo,
 ): Promise<Order | undefined> {
+  const clock = io.clock ?? systemClock;
+  const pollMs = io.pollMs ?? 1000;
+  let looks = 0;
   let listings = 0;
+  let isEmpty = false;
   let trouble: CloreError | undefined;
   const look = async (): Promise<Look<Order>> => {
     try {
-      const orders = await io.clore.myOrders({}, io.signal);
-      listings++;
+      // An empty listing proves nothing; the longer one shows live orders too.
+      const orders = await io.clore.myOrders(isEmpty ? { includeCompleted: true } : {}, io.signal);
+      looks++;
+      isEmpty = orders.length === 0;
+      if (!isEmpty) listings++;
       trouble = undefined;
       const found = orders
         .filter((order) => order.serverId === serverId && !order.expired && !before.has(order.orderId))
@@ -49,23 +63,25 @@ export async function findOrder(
   try {
     return await until(look, {
       what: `the order on server ${serverId}`,
-      deadlineMs: Math.max(io.limitMs, (io.pollMs ?? 1000) * agreeingListings),
-      everyMs: io.pollMs ?? 1000,
+      deadlineMs: Math.max(io.limitMs, pollMs * agreeingListings),
+      everyMs: pollMs,
       signal: io.signal,
-      clock: io.clock ?? systemClock,
+      clock,
       code: "rental.order-unseen",
     });
   } catch (error) {
     if (!(error instanceof CloreError) || error.code !== "rental.order-unseen") throw error;
     // A slow service leaves time for one look only: that it is slow must not make it unknown.
-    while (listings > 0 && listings < agreeingListings && trouble === undefined) {
+    while (trouble === undefined && listings < agreeingListings && looks < emptyLooks) {
+      if (isEmpty) await clock.sleep(pollMs, io.signal);
       const again = await look();
       if (again.done) return again.value;
     }
     // The last word must be a listing: before it the order may just not have appeared yet.
-    if (listings >= agreeingListings && trouble === undefined) return undefined;
+    const isAbsent = listings >= agreeingListings || !io.accepted;
+    if (trouble === undefined && isAbsent) return undefined;
     throw new CloreError("rental.unknown", {
-      message: `whether there is an order on server ${serverId} cannot be told: the orders could not be read`,
+      message: `whether there is an order on server ${serverId} cannot be told: ${trouble ? "the orders could not be read" : "the service accepted one, and its listings are empty"}`,
       seen: trouble?.message ?? error.seen,
       hint: "run the same command again when Clore.ai answers; nothing is rented meanwhile",
       retry: "look-first",

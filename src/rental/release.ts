@@ -38,8 +38,13 @@ export async function release(record: RentalRecord, reason: string, io: ReleaseI
   if (record.account !== io.account) throw otherAccount(record);
   const orderId =
     record.orderId ??
-    (await findOrder(record.serverId, new Set(), { ...io, limitMs: appearPolls * (io.pollMs ?? 1000) }))
-      ?.orderId;
+    (
+      await findOrder(record.serverId, new Set(), {
+        ...io,
+        limitMs: appearPolls * (io.pollMs ?? 1000),
+        accepted: record.certain,
+      })
+    )?.orderId;
   if (orderId === undefined) {
     io.ledger.conclude(record.intentId, { outcome: "absent" });
     return;

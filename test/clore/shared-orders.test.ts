@@ -124,3 +124,25 @@ test("nobody is served a listing from before the time he named, and at most one 
     { numRuns: 100 },
   );
 });
+
+test("behind an empty listing the completed orders are asked once for all, where the reader wants it whole", async () => {
+  const asked: boolean[] = [];
+  const rows = [
+    { orderId: 1, expired: true },
+    { orderId: 2, expired: false },
+  ] as Order[];
+  const shared = new SharedOrders({
+    async myOrders({ includeCompleted = false } = {}) {
+      asked.push(includeCompleted);
+      return includeCompleted ? rows : [];
+    },
+  });
+  const [short, ...whole] = await Promise.all([
+    shared.read({ notBefore: 0 }),
+    shared.read({ notBefore: 0, whole: true }),
+    shared.read({ notBefore: 0, whole: true }),
+  ]);
+  expect(short.orders).toEqual([]);
+  expect(whole.map(({ orders }) => orders)).toEqual([[rows[1]], [rows[1]]]);
+  expect(asked).toEqual([false, true]);
+});
