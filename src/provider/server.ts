@@ -16,10 +16,10 @@ import type { LiveServer } from "../rental/bring-up.ts";
 import { readActive, refuseOverCap } from "../rental/budget.ts";
 import type { Choice } from "../rental/choose.ts";
 import { findOrder } from "../rental/find.ts";
-import { presence } from "../rental/orders.ts";
+import { presenceOf } from "../rental/orders.ts";
 import { proveByKey } from "../rental/proof.ts";
 import type { RentalRecord } from "../rental/record.ts";
-import { otherAccount, release } from "../rental/release.ts";
+import { release } from "../rental/release.ts";
 import { moveBid, takeBack } from "../rental/spot.ts";
 import type { SshTarget } from "../ssh/types.ts";
 import type { Call, Handler } from "./handler.ts";
@@ -79,9 +79,11 @@ export const server: Handler<ServerInputs, ServerState> = {
     if (known.kind === "existing") return { inputs, state: await lookAgain(known, call) };
     const orderId = known.orderId;
     if (orderId === undefined) return { inputs, state: known };
-    const seen = await presence(call.plugin.clore, orderId, call.signal);
-    if (seen.is !== "live" && known.rental && known.rental.account !== call.plugin.account())
-      throw otherAccount(known.rental);
+    const account = call.plugin.account();
+    const seen = await presenceOf(
+      { account, serverId: 0, ...known.rental, orderId },
+      { clore: call.plugin.clore, account, signal: call.signal },
+    );
     if (seen.is === "unknown") {
       throw new CloreError("rental.unknown", {
         message: `whether order ${orderId} still exists cannot be told`,
@@ -219,9 +221,10 @@ async function stillThere(
     const order = await findOrder(record.serverId, new Set(), { ...io, limitMs, accepted: record.certain });
     return order && { ...record, orderId: order.orderId, createdAt: order.createdAt.toISOString() };
   }
-  const seen = await presence(io.clore, record.orderId, io.signal);
-  if (seen.is !== "live" && record.account !== io.account)
-    throw new UnfinishedRental(record, otherAccount(record), otherAccount(record).hint);
+  const seen = await presenceOf({ ...record, orderId: record.orderId }, io).catch((error: unknown) => {
+    const isForeign = error instanceof CloreError && error.code === "rental.other-account";
+    throw isForeign ? new UnfinishedRental(record, error, error.hint) : error;
+  });
   if (seen.is === "unknown") {
     throw new UnfinishedRental(
       record,
@@ -232,14 +235,14 @@ async function stillThere(
     io.ledger.conclude(record.intentId, { outcome: "ended" });
     return undefined;
   }
-  if (record.market !== "spot") return record;
-  const live = { ...record, orderId: record.orderId };
+  const live = { ...record, orderId: record.orderId, account: io.account };
+  if (record.market !== "spot") return live;
   if (wasUp && !seen.order.containerUp) {
     const raised = await takeBack(live, want.maxPricePerDay, io);
     if (!raised) await release(record, "outbid", io);
     return raised;
   }
-  if (want.bidPricePerDay === undefined) return record;
+  if (want.bidPricePerDay === undefined) return live;
   return moveBid(live, (want.bidPricePerDay / record.pricePerDayUsd) * record.pricePerDay, io);
 }
 

@@ -68,6 +68,10 @@ export async function recordOf(
 ): Promise<RentalRecord | undefined> {
   const order = entry.orderId === undefined ? await orderBehind(entry, open, io) : await known(entry, io);
   if (!order) return undefined;
+  return recordFor(entry, order);
+}
+
+function recordFor(entry: Entry, order: Order): RentalRecord {
   return {
     ...entryRecord(entry),
     orderId: order.orderId,
@@ -149,7 +153,7 @@ async function provenByKey(want: AdoptWant, io: AdoptIo): Promise<RentalRecord |
   // Read after the listing: an intent is written before its create, so other servers of the program that were rented
   // meanwhile are explained, and never taken over from under them.
   const open = io.ledger.entries().filter((entry) => mayBill(entry));
-  const candidates = unexplained(orders, open).filter(
+  const candidates = unexplained(orders, open, io.account).filter(
     (order) => (order.image ?? want.image) === want.image && !io.claims.isRecorded(order),
   );
   if (candidates.length === 0) return undefined;
@@ -163,20 +167,25 @@ async function provenByKey(want: AdoptWant, io: AdoptIo): Promise<RentalRecord |
     io.log.info(
       `order ${order.orderId} on #${order.serverId} opens with our key and nobody claims it: going on with it`,
     );
-    return entered(order, want, io);
+    const left = open.find(
+      (entry) => entry.keyFingerprint === want.keyFingerprint && standsFor(entry, order),
+    );
+    return left ? renamed(left, order, io) : entered(order, want, io);
   }
   return undefined;
 }
 
-/** Orders that no open entry of the ledger stands for. */
-export function unexplained(orders: readonly Order[], open: readonly Entry[]): Order[] {
-  return orders.filter(
-    (order) =>
-      !order.expired &&
-      !open.some((one) =>
-        one.orderId === undefined ? one.serverId === order.serverId : one.orderId === order.orderId,
-      ),
-  );
+/**
+ * Orders that no open entry of the ledger stands for. An entry of another account stands for none of this one's, or the
+ * account has another name by now: then the order is as good as nobody's, unless a state names it.
+ */
+export function unexplained(orders: readonly Order[], open: readonly Entry[], account: string): Order[] {
+  const known = open.filter((one) => one.account === account || one.kept);
+  return orders.filter((order) => !order.expired && !known.some((one) => standsFor(one, order)));
+}
+
+function standsFor(entry: Entry, order: Order): boolean {
+  return entry.orderId === undefined ? entry.serverId === order.serverId : entry.orderId === order.orderId;
 }
 
 function proofOf(
@@ -185,6 +194,13 @@ function proofOf(
   io: AdoptIo,
 ): Promise<Proof> {
   return io.claims.proof(order.orderId, want.keyFingerprint, () => proveByKey(order, want.privateKey, io));
+}
+
+/** What was left under another name of the account. */
+function renamed(entry: Entry, order: Order, { ledger, account }: AdoptIo): RentalRecord {
+  const { orderId } = order;
+  ledger.conclude(entry.intentId, { outcome: "order", orderId, certain: true });
+  return { ...recordFor({ ...entry, orderId, certain: true }, order), account };
 }
 
 /** Writes the found order into this machine's ledger, so that the next run knows it at once. */

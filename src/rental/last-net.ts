@@ -62,7 +62,7 @@ export function nameOf(entry: Entry): string {
 }
 
 async function giveBackEntry(entry: Entry, open: readonly Entry[], key: LastKey, io: AdoptIo): Promise<void> {
-  // Of another account: release refuses, and says what to configure.
+  // Of another account, or of this one under another name: release finds out.
   if (entry.account !== io.account) return release(entryRecord(entry), "its key is deleted", io);
   const record = await recordOf(entry, open, io);
   if (!record) return;
@@ -84,7 +84,7 @@ async function strangers(key: LastKey, io: AdoptIo): Promise<Order[]> {
   if (orders.length === 0) orders = await io.clore.myOrders({ includeCompleted: true }, io.signal);
   // Read after the listing: an intent is written before its create, so what others of this machine have rented
   // meanwhile, another stack with the same key among them, is explained.
-  const candidates = unexplained(orders, io.ledger.entries().filter(mayBill));
+  const candidates = unexplained(orders, io.ledger.entries().filter(mayBill), io.account);
   if (candidates.length > 0)
     io.log.status(`trying the key on ${candidates.length} orders that nobody here knows`);
   const tried = await Promise.all(

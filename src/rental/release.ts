@@ -6,7 +6,7 @@ import type { Log } from "../core/log.ts";
 import { type Look, until } from "../core/until.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { findOrder } from "./find.ts";
-import { presence } from "./orders.ts";
+import { otherAccount, presence, presenceOf } from "./orders.ts";
 import type { RentalRecord } from "./record.ts";
 
 export interface ReleaseIo {
@@ -31,11 +31,15 @@ const looksBeforeRepeat = 8;
 
 /**
  * Gives a rented server back: cancels its order and reads until it is gone. "Already gone" is success.
- * @throws CloreError `rental.other-account` when the configured key is not the one that pays;
+ * @throws CloreError `rental.other-account` when the configured key is not of the account that pays;
  *   `rental.cancel-unconfirmed` naming order and price when the end could not be confirmed
  */
 export async function release(record: RentalRecord, reason: string, io: ReleaseIo): Promise<void> {
-  if (record.account !== io.account) throw otherAccount(record);
+  if (record.account !== io.account) {
+    if (record.orderId === undefined) throw otherAccount(record);
+    const seen = await presenceOf({ ...record, orderId: record.orderId }, io);
+    if (seen.is === "ended") return io.ledger.conclude(record.intentId, { outcome: "ended" });
+  }
   const orderId =
     record.orderId ??
     (
@@ -130,14 +134,6 @@ function unconfirmed(orderId: number, record: RentalRecord, seen: string, cause:
     hint: "run `pulumi destroy` again, or cancel the order on clore.ai; the state keeps it",
     retry: "look-first",
     cause,
-  });
-}
-
-/** Another account's listing says nothing of an order. */
-export function otherAccount(record: Pick<RentalRecord, "orderId" | "serverId">): CloreError {
-  return new CloreError("rental.other-account", {
-    message: `order ${record.orderId ?? `on server ${record.serverId}`} was rented with another Clore.ai key or API address`,
-    hint: "configure the key that rented it (clore:apiKey or CLORE_API_KEY) and run again; it bills until then",
   });
 }
 

@@ -156,4 +156,6 @@ test("an account's name tells accounts apart and holds no key", () => {
   expect(one).toMatch(/^[0-9a-f]{12}$/);
   expect(accountOf("https://api.clore.ai/v1", "key-two")).not.toBe(one);
   expect(accountOf("http://127.0.0.1:1/v1", "key-one")).not.toBe(one);
+  // As the client sends them.
+  expect(accountOf("https://api.clore.ai/v1/", " key-one\n")).toBe(one);
 });

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
+import type { PluginContext } from "../../src/provider/context.ts";
 import { server } from "../../src/provider/server.ts";
 import { sshKey } from "../../src/provider/ssh-key.ts";
-import { callOf, ground, key, lostRun, urnOf, wanted } from "./plugin.ts";
+import { callOf, ground, key, type Lost, lostRun, urnOf, wanted } from "./plugin.ts";
 
 const urn = urnOf("Server", "gpu");
 const keyUrn = urnOf("SshKey", "key");
@@ -44,4 +45,53 @@ test("on another machine an empty listing does not hide what the key opens", asy
   const made = await server.create(wanted(), callOf(on.plugin("pipeline"), urn));
   expect(made.state.orderId).toBe(orderId);
   expect(on.live()).toEqual([orderId]);
+});
+
+/** A plugin as it was before the account's API key was changed. */
+const withOldKey = (plugin: PluginContext): PluginContext => ({ ...plugin, account: () => "old-name" });
+
+test.each<Pick<Lost, "until">>([{ until: "sent" }, { until: "accepted" }, { until: "seen" }])(
+  "a create that was killed at '$until' is gone on with when the API key was changed meanwhile",
+  async ({ until }) => {
+    await using on = await ground();
+    const orderId = await lostRun(withOldKey(on.plugin()), { until });
+    const plugin = on.plugin();
+    const made = await server.create(wanted(), callOf(plugin, urn));
+    expect(made.state).toMatchObject({ orderId, rental: { account: plugin.account() } });
+    expect(on.live()).toEqual([orderId]);
+    await server.remove(made.id, { ...wanted(), ...made.state }, callOf(plugin, urn));
+    await sshKey.remove(key.fingerprint, key, callOf(plugin, keyUrn));
+    expect(on.live()).toEqual([]);
+    expect(plugin.ledger.entries()).toMatchObject([{ orderId, outcome: "cancelled" }]);
+  },
+);
+
+test("what was rented with an API key that was changed meanwhile is updated and given back with the new one", async () => {
+  await using on = await ground();
+  const made = await server.create(wanted(), callOf(withOldKey(on.plugin()), urn));
+  const next = on.plugin();
+  const state = await server.update(made.id, wanted(), made.state, callOf(next, urn));
+  expect(state).toMatchObject({ orderId: made.state.orderId, rental: { account: next.account() } });
+  await server.remove(made.id, { ...wanted(), ...made.state }, callOf(next, urn));
+  expect(on.live()).toEqual([]);
+  // Once more, as after a kill: that it is over is listed under the new key too.
+  await server.remove(made.id, { ...wanted(), ...made.state }, callOf(next, urn));
+});
+
+test("the key's end gives back what was left under an API key that was changed meanwhile", async () => {
+  await using on = await ground();
+  await lostRun(withOldKey(on.plugin()), { until: "seen" });
+  const plugin = on.plugin();
+  await sshKey.remove(key.fingerprint, key, callOf(plugin, keyUrn));
+  expect(on.live()).toEqual([]);
+  expect(plugin.ledger.entries()).toMatchObject([{ outcome: "cancelled" }]);
+});
+
+test("what a state named is not left behind, under whatever API key", async () => {
+  await using on = await ground();
+  const old = withOldKey(on.plugin());
+  const first = await server.create(wanted(), callOf(old, urn));
+  old.claims.runEnded(old.ledger);
+  const made = await server.create(wanted(), callOf(on.plugin(), urn));
+  expect(made.state.orderId).not.toBe(first.state.orderId);
 });
