@@ -1,9 +1,11 @@
-import { expect, test } from "vitest";
+import { expect, test as one } from "vitest";
 import { server } from "../../src/provider/server.ts";
 import { generateKeyPair } from "../../src/ssh/keypair.ts";
 import { callOf, ground, type Lost, lostRun, urnOf, wanted } from "./plugin.ts";
 
 const urn = urnOf("Server", "gpu");
+/** Each has a ground of its own, and mostly waits. */
+const test = one.concurrent;
 
 test.each<{ until: Lost["until"]; leaves: string }>([
   { until: "sent", leaves: "its answer unread" },
