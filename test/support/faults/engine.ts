@@ -47,6 +47,9 @@ export interface Run {
   said: readonly string[];
 }
 
+/** Pulumi starts no plugin for an empty state. */
+const nothingToDo: Run = { ok: true, killed: false, errors: [], said: [] };
+
 export interface EngineSettings {
   env: Record<string, string>;
   config: Record<string, string>;
@@ -113,11 +116,13 @@ export class SmallEngine {
     });
   }
 
-  destroy(): Promise<Run> {
+  async destroy(): Promise<Run> {
+    if (this.state.resources.length === 0) return nothingToDo;
     return this.#run((plugin, failed) => this.#deleteAll(plugin, [...this.state.resources], failed));
   }
 
-  refresh(): Promise<Run> {
+  async refresh(): Promise<Run> {
+    if (this.state.resources.length === 0) return nothingToDo;
     return this.#run(async (plugin, failed) => {
       const readOne = async (one: Saved): Promise<void> => {
         if (one.condemned || this.#stop) return;

@@ -16,6 +16,35 @@ export function nothingBills(world: World): string[] {
   return world.live().map((order) => `order ${order.orderId} on server ${order.serverId} still bills`);
 }
 
+/** What must hold when a destroy has failed by itself: the error names what still bills, or the state keeps it. */
+export function whatIsLeftIsNamed(world: World, errors: readonly string[]): string[] {
+  const recorded = new Set(world.driver.recorded().values());
+  const said = errors.join("\n");
+  const isNamed = (what: string) => new RegExp(`\\b${what}\\b`).test(said);
+  return world
+    .live()
+    .filter(
+      ({ orderId, serverId }) =>
+        !recorded.has(orderId) && !isNamed(`order ${orderId}`) && !isNamed(`server ${serverId}`),
+    )
+    .map(
+      ({ orderId, serverId }) =>
+        `order ${orderId} on server ${serverId} bills, and the error does not name it: ${said}`,
+    );
+}
+
+/** Whatever is killed when: the ledger knew of an order before it was made. */
+export function everyOrderIsWrittenDown(world: World): string[] {
+  const unknown = world.peaks.flatMap(({ byUrn }) => [...byUrn].filter(([urn]) => !urn.startsWith("urn:")));
+  return [
+    ...new Set(
+      unknown.map(
+        ([nobodys, orders]) => `order ${orders.join(", ")} is ${nobodys}: the ledger did not name it`,
+      ),
+    ),
+  ];
+}
+
 /** Orders of others on the account are never touched. */
 export function othersAreLeftAlone(world: World): string[] {
   return world.emulator

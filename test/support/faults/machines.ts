@@ -4,6 +4,19 @@ import { join } from "node:path";
 import { sandboxMachines } from "../../../src/emulator/machines/sandbox.ts";
 import type { MachineKind, MachineSpec } from "../../../src/emulator/machines/types.ts";
 
+const first: MachineSpec = {
+  orderId: 0,
+  serverId: 0,
+  image: "",
+  gpus: [],
+  sshKey: undefined,
+  sshPassword: undefined,
+  ports: [],
+  env: {},
+  command: undefined,
+  diskFull: false,
+};
+
 export interface SharedMachines extends AsyncDisposable {
   /** A kind for one emulator. `onStep` is told of connections and commands as the host sees them. */
   kind(onStep: (step: string) => void): MachineKind;
@@ -14,6 +27,8 @@ export async function sharedMachines(): Promise<SharedMachines> {
   const folder = await mkdtemp(join(tmpdir(), "clore-faults-"));
   const listeners = new WeakMap<MachineSpec, (step: string) => void>();
   const machines = sandboxMachines(folder, (spec) => listeners.get(spec)?.("command"));
+  // The first machine links every command of this machine: an order that waits for that is a slow one.
+  await (await machines.start(first)).end();
   return {
     kind: (onStep) => ({
       name: "sandbox",

@@ -12,6 +12,8 @@ export interface Arrival {
 export interface Tap extends AsyncDisposable {
   apiUrl: string;
   arrivals: readonly Arrival[];
+  /** Resolves when every call that has arrived was carried out, or dropped. */
+  settled(): Promise<void>;
 }
 
 export interface TapHooks {
@@ -41,14 +43,21 @@ export async function startTap(emulator: Emulator, { reach, carried }: TapHooks)
     response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" });
     response.end(body);
   };
+  const underWay = new Set<Promise<void>>();
   const server = createServer((request, response) => {
-    carry(request, response).catch(() => request.socket.destroy()); // the emulator cut it, or the plugin has gone
+    const carried = carry(request, response)
+      .catch(() => void request.socket.destroy()) // the emulator cut it, or the plugin has gone
+      .finally(() => underWay.delete(carried));
+    underWay.add(carried);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
     apiUrl: `http://127.0.0.1:${port}/v1`,
     arrivals,
+    async settled() {
+      while (underWay.size > 0) await Promise.all(underWay);
+    },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

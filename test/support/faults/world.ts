@@ -137,6 +137,20 @@ export class World implements AsyncDisposable {
     return this.emulator.active().filter((order) => !this.foreign.has(order.orderId));
   }
 
+  /** Our orders that bill, by the URN that the ledger names; "nobody's" where it names none. */
+  liveByUrn(): Map<string, LedgerOrder[]> {
+    const entries = this.entries().toSorted((a, b) => b.at.getTime() - a.at.getTime());
+    // An intent is written before its create: the newest one for a server says whose an order is that nobody has seen yet.
+    return Map.groupBy(
+      this.live(),
+      ({ orderId, serverId }) =>
+        (
+          entries.find((one) => one.orderId === orderId) ??
+          entries.find((one) => one.serverId === serverId && one.orderId === undefined && mayBill(one))
+        )?.urn ?? `nobody's #${serverId}`,
+    );
+  }
+
   /** All orders that were ever ours. */
   ours(): readonly LedgerOrder[] {
     return this.emulator.ledger().orders.filter((order) => !this.foreign.has(order.orderId));
@@ -164,14 +178,7 @@ export class World implements AsyncDisposable {
   }
 
   #measure(): void {
-    const entries = this.entries().toSorted((a, b) => b.at.getTime() - a.at.getTime());
-    // An intent is written before its create: the newest one for a server says whose an order is that nobody has seen yet.
-    const ownerOf = ({ orderId, serverId }: LedgerOrder): string =>
-      (
-        entries.find((one) => one.orderId === orderId) ??
-        entries.find((one) => one.serverId === serverId && one.orderId === undefined && mayBill(one))
-      )?.urn ?? `nobody's #${serverId}`;
-    const byUrn = Map.groupBy(this.live(), ownerOf);
+    const byUrn = this.liveByUrn();
     this.peaks.push({
       byUrn: new Map([...byUrn].map(([urn, orders]) => [urn, orders.map((order) => order.orderId)])),
       usdPerDay: this.emulator.active().reduce((sum, order) => sum + order.pricePerDayUsd, 0),
