@@ -29,6 +29,17 @@ export function requireGpu(name: string, catalog: Catalog): Gpu {
   });
 }
 
+/** The classes that are meant where one or any of several may be named; none: nothing is said. */
+export function gpuNames(gpu: string | readonly string[] | undefined): readonly string[] {
+  return gpu === undefined ? [] : typeof gpu === "string" ? [gpu] : gpu;
+}
+
+/** "RTX 3060", "RTX 3060 or RTX 3080", "one of 34 GPU classes". */
+export function describeClasses(names: readonly string[]): string {
+  if (names.length > 3) return `one of ${names.length} GPU classes`;
+  return new Intl.ListFormat("en", { type: "disjunction" }).format(names).replace(/, or /, " or ");
+}
+
 /** Up to three class names that look most like `name`. */
 export function nearestGpus(name: string, catalog: Catalog): string[] {
   return nearest(

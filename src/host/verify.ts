@@ -1,11 +1,12 @@
+import { describeClasses, gpuNames } from "../catalog/gpus.ts";
 import { CloreError } from "../core/errors.ts";
 import type { HostFacts } from "./types.ts";
 
 /** What an offer said, or a user asked for. What is not named is not checked. */
 export interface Promised {
-  /** As the marketplace writes it: `RTX 4090`. */
-  gpuModel?: string;
-  /** At least so many GPUs of that model (or of any). */
+  /** As the marketplace writes it: `RTX 4090`. Of a list any will do. */
+  gpuModel?: string | readonly string[];
+  /** At least so many GPUs of these models (or of any). */
   gpuCount?: number;
   /** Each GPU, in GB. */
   minVramGb?: number;
@@ -58,18 +59,18 @@ function gpuProblems(promised: Promised, facts: HostFacts): CloreError[] {
   const count = promised.gpuCount ?? (gpuModel !== undefined || (minVramGb ?? 0) > 0 ? 1 : 0);
   if (count === 0) return [];
   const seen = listGpus(facts);
+  const names = gpuNames(gpuModel);
+  const wanted = gpuModel === undefined ? undefined : describeClasses(names);
   if (facts.gpus.length === 0) {
-    const message = `the host shows no GPU, ${count} × ${gpuModel ?? "any"} promised`;
+    const message = `the host shows no GPU, ${count} × ${wanted ?? "any"} promised`;
     return [problem("host.no-gpu", message, "nvidia-smi is missing, fails or lists none")];
   }
-  const right = facts.gpus.filter((gpu) => gpuModel === undefined || sameGpu(gpuModel, gpu.name));
+  const right = facts.gpus.filter(
+    (gpu) => gpuModel === undefined || names.some((name) => sameGpu(name, gpu.name)),
+  );
   if (right.length < count) {
     return [
-      problem(
-        "host.wrong-gpu",
-        `${count} × ${gpuModel ?? "GPU"} promised, the host has ${right.length}`,
-        seen,
-      ),
+      problem("host.wrong-gpu", `${count} × ${wanted ?? "GPU"} promised, the host has ${right.length}`, seen),
     ];
   }
   const least = (minVramGb ?? 0) * (1 - TOLERANCE.vram);

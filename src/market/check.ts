@@ -1,4 +1,4 @@
-import { findGpu, nearestGpus } from "../catalog/gpus.ts";
+import { findGpu, gpuNames, nearestGpus } from "../catalog/gpus.ts";
 import type { Catalog } from "../catalog/schema.ts";
 import { currencies } from "../clore/types.ts";
 import type { InputProblem } from "../core/errors.ts";
@@ -36,14 +36,20 @@ function checkGpu({ gpu, gpuCount, minVramGb }: OfferRequest, catalog: Catalog):
     );
   }
   if (gpu === undefined) return problems;
-  const known = findGpu(gpu, catalog);
-  if (!known) {
-    const names = nearestGpus(gpu, catalog).map((name) => `"${name}"`);
-    problems.push(problem("gpu", `no GPU class is called "${gpu}"; nearest: ${names.join(", ")}`));
-  } else if (minVramGb !== undefined) {
-    const most = Math.max(...known.variants.map((v) => v.vramGb));
-    if (minVramGb > most)
-      problems.push(problem("minVramGb", `an ${known.name} has ${most} GB at most, not ${minVramGb}`));
+  const names = gpuNames(gpu);
+  if (names.length === 0) problems.push(problem("gpu", "names no GPU class: leave it out to allow all"));
+  const known = names.flatMap((name, i) => {
+    const found = findGpu(name, catalog);
+    if (found) return [found];
+    const near = nearestGpus(name, catalog).map((one) => `"${one}"`);
+    const path = typeof gpu === "string" ? "gpu" : `gpu[${i}]`;
+    problems.push(problem(path, `no GPU class is called "${name}"; nearest: ${near.join(", ")}`));
+    return [];
+  });
+  if (minVramGb !== undefined && known.length > 0 && known.length === names.length) {
+    const most = Math.max(...known.flatMap(({ variants }) => variants.map((v) => v.vramGb)));
+    const who = known.length === 1 ? `an ${known[0]!.name} has` : "of these classes the largest has";
+    if (minVramGb > most) problems.push(problem("minVramGb", `${who} ${most} GB at most, not ${minVramGb}`));
   }
   return problems;
 }

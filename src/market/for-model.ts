@@ -1,4 +1,5 @@
 import { requireFit } from "../catalog/fit.ts";
+import { gpuNames } from "../catalog/gpus.ts";
 import type { Catalog, Model } from "../catalog/schema.ts";
 import { type LoadOptions, vramNeeded } from "../catalog/vram.ts";
 import type { OfferRequest } from "./request.ts";
@@ -22,8 +23,8 @@ export function requestForModel(
   const { gpu, gpuCount } = request;
   // Upwards: a need rounded down would let a card pass that is too small.
   const anyClassGb = Math.ceil(vramNeeded(model, options).totalGb * 10) / 10;
-  const vramGb =
-    gpu === undefined ? anyClassGb : requireFit(model, { gpu, gpuCount }, catalog, options).minVramGb!;
+  const sizes = gpuNames(gpu).map((name) => requireFit(model, { gpu: name, gpuCount }, catalog, options));
+  const vramGb = gpu === undefined ? anyClassGb : Math.min(...sizes.map(({ minVramGb }) => minVramGb!));
   const diskGb = Math.ceil(model.downloadBytes / 1e9) + diskBesideModelGb;
   return {
     ...request,

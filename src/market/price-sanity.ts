@@ -1,4 +1,4 @@
-import { capturedRent, findGpu, gpuKey } from "../catalog/gpus.ts";
+import { capturedRent, findGpu, gpuKey, gpuNames } from "../catalog/gpus.ts";
 import type { Catalog } from "../catalog/schema.ts";
 import { perDay } from "../cost/price.ts";
 import type { OfferRequest } from "./request.ts";
@@ -20,8 +20,20 @@ export function implausiblePrice(
   request: OfferRequest,
   catalog: Catalog,
 ): string | undefined {
-  const gpu = request.gpu === undefined ? undefined : findGpu(request.gpu, catalog);
-  if (request.gpu !== undefined && !gpu) return undefined;
+  const names = request.gpu === undefined ? [undefined] : gpuNames(request.gpu);
+  const reasons = names.map((name) => implausibleFor(name, usdPerDay, request, catalog));
+  // Of several classes one that can be had for it is enough.
+  return reasons.includes(undefined) ? undefined : reasons[0];
+}
+
+function implausibleFor(
+  name: string | undefined,
+  usdPerDay: number,
+  request: OfferRequest,
+  catalog: Catalog,
+): string | undefined {
+  const gpu = name === undefined ? undefined : findGpu(name, catalog);
+  if (name !== undefined && !gpu) return undefined;
   const perHourHint = `prices are per day; ${usdPerDay} USD per hour is ${Number(perDay(usdPerDay).toFixed(2))} USD per day`;
   const captured = gpu && lowestCaptured(gpu.name, request.gpuCount ?? 1, catalog);
   const margin = request.market === "spot" ? marginSpot : marginOnDemand;

@@ -8,10 +8,10 @@ import type { Currency, MarketKind } from "../clore/types.ts";
 export interface OfferRequest {
   /**
    * The marketplace's name of the GPU class. Case and spaces do not count, everything else does: an "RTX 4090 D", a
-   * Ti or a laptop chip is another class.
+   * Ti or a laptop chip is another class. Of a list any will do.
    * @default any server, with or without a GPU
    */
-  gpu?: string;
+  gpu?: string | readonly string[];
   /** Exactly that many GPUs. @default 1 when `gpu` is given, otherwise any number */
   gpuCount?: number;
   /** Takes machines whose GPUs differ, when a GPU, a count or VRAM is asked for. @default false */

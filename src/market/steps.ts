@@ -1,3 +1,4 @@
+import { describeClasses, gpuNames } from "../catalog/gpus.ts";
 import type { MarketServer, RenterFees, Wallet } from "../clore/types.ts";
 import { feesFor } from "../cost/fees.ts";
 import { rentUsd } from "../cost/finish.ts";
@@ -176,11 +177,12 @@ export function offerSteps(request: OfferRequest, context: SelectContext): Step<
 function gpuSteps(request: OfferRequest, context: SelectContext): Step<MarketServer>[] {
   const { gpu, minVramGb, allowMixedGpus = false } = request;
   const count = request.gpuCount ?? (gpu === undefined ? undefined : 1);
-  const wanted = gpu === undefined ? undefined : context.gpuClass(gpu);
+  const names = gpuNames(gpu);
+  const wanted = gpu === undefined ? undefined : new Set(names.map(context.gpuClass));
   const matching = (s: MarketServer) =>
-    wanted === undefined ? s.gpus.length : s.gpus.filter((name) => context.gpuClass(name) === wanted).length;
+    wanted === undefined ? s.gpus.length : s.gpus.filter((name) => wanted.has(context.gpuClass(name))).length;
   const mixedOut = (s: MarketServer) => !allowMixedGpus && isMixed(s);
-  const name = gpu ?? (count === 1 ? "GPU" : "GPUs");
+  const name = gpu === undefined ? (count === 1 ? "GPU" : "GPUs") : describeClasses(names);
   return [
     ...when(gpu !== undefined || count !== undefined, {
       label: count === 1 && gpu !== undefined ? name : `${count}x ${name}`,
@@ -191,7 +193,9 @@ function gpuSteps(request: OfferRequest, context: SelectContext): Step<MarketSer
         change:
           matching(s) === 0
             ? wanted !== undefined && s.gpuModel !== undefined
-              ? `set gpu to "${s.gpuModel}"`
+              ? typeof gpu === "string"
+                ? `set gpu to "${s.gpuModel}"`
+                : `name "${s.gpuModel}" in gpu`
               : "leave the GPU out"
             : mixedOut(s)
               ? "set allowMixedGpus"

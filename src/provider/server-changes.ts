@@ -1,4 +1,5 @@
-import { gpuKey } from "../catalog/gpus.ts";
+import { gpuMatcher, gpuNames } from "../catalog/gpus.ts";
+import { loadCatalog } from "../catalog/load.ts";
 import type { Change } from "./handler.ts";
 import { stable } from "./rpc/values.ts";
 import { defaultImage, type ServerInputs } from "./server-inputs.ts";
@@ -10,7 +11,7 @@ import { sameKey } from "./server-state.ts";
 const satisfied: Readonly<
   Partial<Record<keyof ServerInputs, (offered: OfferedServer, want: ServerInputs) => boolean>>
 > = {
-  gpu: (o, want) => want.gpu === undefined || (o.gpu !== undefined && gpuKey(o.gpu) === gpuKey(want.gpu)),
+  gpu: (o, want) => want.gpu === undefined || (o.gpu !== undefined && isOneOf(want.gpu, o.gpu)),
   gpuCount: (o, want) => o.gpuCount === (want.gpuCount ?? o.gpuCount),
   minVramGb: (o, want) => o.vramGbPerGpu >= (want.minVramGb ?? 0),
   minRamGb: (o, want) => o.ramGb >= (want.minRamGb ?? 0),
@@ -26,6 +27,12 @@ const satisfied: Readonly<
     want.currency === undefined || want.currency === "auto" || want.currency === o.currency,
   market: (o, want) => o.market === (want.market ?? "on-demand"),
 };
+
+/** As offers are filtered: an alias is the same class. */
+function isOneOf(wanted: string | readonly string[], gpu: string): boolean {
+  const classOf = gpuMatcher(loadCatalog());
+  return gpuNames(wanted).some((name) => classOf(name) === classOf(gpu));
+}
 
 /** Codes may be written in small letters. */
 function names(codes: readonly string[], country: string | undefined): boolean {

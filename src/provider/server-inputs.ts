@@ -29,7 +29,11 @@ export const serverInputs = z.strictObject({
     .string()
     .regex(/^\S+ \S+/, { error: "should be a public host key: ssh-ed25519 AAAA…" })
     .optional(),
-  gpu: z.string().optional(),
+  gpu: z
+    .union([z.string(), z.array(z.string())], {
+      error: 'should be a GPU class such as "RTX 4090", or a list of them',
+    })
+    .optional(),
   gpuCount: z.int().min(0).max(64).optional(),
   minVramGb: atLeast.optional(),
   minRamGb: atLeast.optional(),

@@ -51,11 +51,13 @@ export interface ServerTrial {
 export interface RentedServerArgs extends CommonArgs {
   /**
    * GPU model by its exact marketplace name; case and spaces do not matter ("rtx 4090" is "RTX 4090", and not
-   * "RTX 4090 D"). Without it any server will do, with or without a GPU, and the cheapest way to finish wins.
+   * "RTX 4090 D"). Of a list any will do, and the cheapest way to finish wins; without it any server will do, with or
+   * without a GPU.
    * @throws input.invalid with the nearest names when there is no such model
    * @example { gpu: "RTX 3060", minVramGb: 12 }
+   * @example { gpu: ["RTX 3090", "RTX 4090"] }
    */
-  gpu?: pulumi.Input<string>;
+  gpu?: pulumi.Input<string | pulumi.Input<string>[]>;
   /** How many GPUs the server has, exactly. @default 1 when `gpu` is given */
   gpuCount?: pulumi.Input<number>;
   /** VRAM of each GPU, in GB. @default no limit */

@@ -51,6 +51,18 @@ describe("promised and seen", () => {
       codes: ["host.wrong-gpu"],
     },
     {
+      name: "one of the classes that would do",
+      promised: { gpuModel: ["RTX 3090", "RTX 4090"] },
+      facts: { gpus: [r4090] },
+      codes: [],
+    },
+    {
+      name: "none of the classes that would do",
+      promised: { gpuModel: ["RTX 3090", "RTX 4080"] },
+      facts: { gpus: [r4090] },
+      codes: ["host.wrong-gpu"],
+    },
+    {
       name: "one of two",
       promised: { gpuModel: "RTX 4090", gpuCount: 2 },
       facts: { gpus: [r4090] },

@@ -17,6 +17,25 @@ test.each<Case>([
     path: "gpu",
     problem: 'no GPU class is called "RTX 4900"; nearest: "RTX 4090", "RTX 3090", "RTX 4090 D"',
   },
+  {
+    name: "one of several",
+    request: { gpu: ["RTX 3090", "RTX 4900"] },
+    path: "gpu[1]",
+    problem: /^no GPU class is called "RTX 4900"; nearest: "RTX 4090"/,
+  },
+  { name: "a list of none", request: { gpu: [] }, path: "gpu", problem: /leave it out to allow all/ },
+  {
+    name: "more VRAM than any of the classes is sold with",
+    request: { gpu: ["RTX 3060", "RTX 3090"], minVramGb: 25 },
+    path: "minVramGb",
+    problem: "of these classes the largest has 24 GB at most, not 25",
+  },
+  {
+    name: "a cap that is too low for all of the classes",
+    request: { gpu: ["RTX 3090", "RTX 4090"], maxPricePerDay: 0.5 },
+    path: "maxPricePerDay",
+    problem: /^no RTX 3090 is that cheap/,
+  },
   { name: "only the number", request: { gpu: "4090" }, path: "gpu", problem: /nearest: "RTX 4090", / },
   {
     name: "no GPU at all",

@@ -62,6 +62,22 @@ test.each<Case>([
     hint: 'set gpu to "RTX 4090 D"',
   },
   {
+    name: "only near-misses of several classes",
+    servers: [server(1, { gpus: ["RTX 4090 D"] }), server(2, { gpus: ["RTX 3090"], downMbps: 20 })],
+    request: { gpu: ["RTX 4090", "RTX 3090", "RTX 3090 Ti"], minDownMbps: 50, minRamGb: 65 },
+    message: 'no offer fits: none of the last 1 is "with ≥ 65 GB RAM"',
+    seen: "2 free · 1 RTX 4090, RTX 3090 or RTX 3090 Ti · 0 with ≥ 65 GB RAM; nearest: server 2 (RTX 3090, US) at 5.00 USD/day has 64 GB RAM and has 20 Mbps",
+    hint: "set minRamGb to 64 and set minDownMbps to 20",
+  },
+  {
+    name: "a class that is none of many",
+    servers: [server(1, { gpus: ["RTX 4090 D"] })],
+    request: { gpu: ["RTX 4090", "RTX 3090", "RTX 3090 Ti", "RTX 5090"] },
+    message: 'no offer fits: none of the last 1 is "one of 4 GPU classes"',
+    seen: "1 free · 0 one of 4 GPU classes; nearest: server 1 (RTX 4090 D, US) at 5.00 USD/day has RTX 4090 D",
+    hint: 'name "RTX 4090 D" in gpu',
+  },
+  {
     name: "another number of GPUs",
     servers: [server(1, { gpus: ["RTX 4090", "RTX 4090"] })],
     request: { gpu: "RTX 4090" },

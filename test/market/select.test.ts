@@ -36,6 +36,24 @@ test.each<Case>([
     leaves: {},
   },
   {
+    rule: "any class of a list",
+    request: { gpu: ["RTX 4090", "rtx 3090", "RTX 6000 Ada"] },
+    takes: { gpus: ["RTX 6000 Ada Generation"] },
+    leaves: { gpus: ["RTX 4090 D"] },
+  },
+  {
+    rule: "one GPU of a list unless said otherwise",
+    request: { gpu: ["RTX 4090", "RTX 3090"] },
+    takes: { gpus: ["RTX 3090"] },
+    leaves: { gpus: ["RTX 3090", "RTX 3090"] },
+  },
+  {
+    rule: "no machine with two classes of a list",
+    request: { gpu: ["RTX 4090", "RTX 3090"], gpuCount: 2 },
+    takes: { gpus: ["RTX 3090", "RTX 3090"] },
+    leaves: { gpus: ["RTX 4090", "RTX 3090"] },
+  },
+  {
     rule: "case and spaces do not count",
     request: { gpu: " rtx3060 " },
     takes: { gpus: ["RTX 3060"] },

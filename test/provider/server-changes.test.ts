@@ -43,6 +43,8 @@ describe("a running server (2 × RTX 3090, 24 GB, DE, on-demand, USD)", () => {
   test.each<Case>([
     { name: "the same GPU by name", after: { gpu: "rtx 3090" }, kind: "update" },
     { name: "another GPU", after: { gpu: "RTX 3090 Ti" }, kind: "replace" },
+    { name: "a list that names it", after: { gpu: ["RTX 4090", "rtx 3090"] }, kind: "update" },
+    { name: "a list without it", after: { gpu: ["RTX 4090", "RTX 3090 Ti"] }, kind: "replace" },
     { name: "any GPU again", before: { gpu: "RTX 3090" }, after: {}, kind: "update" },
     { name: "as many GPUs", after: { gpuCount: 2 }, kind: "update" },
     { name: "one GPU less", before: { gpuCount: 2 }, after: { gpuCount: 1 }, kind: "replace" },
@@ -89,6 +91,13 @@ describe("a running server (2 × RTX 3090, 24 GB, DE, on-demand, USD)", () => {
     const found = changes(before, after);
     expect(found.length).toBeGreaterThan(0);
     expect(found.map((change) => change.kind)).toEqual(found.map(() => kind));
+  });
+
+  test("an alias is the same class", () => {
+    const state = { ...running, offered: { ...offered, gpu: "RTX 6000 Ada" } };
+    expect(changes({}, { gpu: ["RTX 6000 Ada Generation"] }, state)).toEqual([
+      { path: "gpu", kind: "update" },
+    ]);
   });
 
   test("a default that is written out is no change", () => {
