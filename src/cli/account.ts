@@ -1,14 +1,13 @@
 import { CloreClient, defaultApiUrl } from "../clore/client.ts";
 import { openRateGate } from "../clore/gate.ts";
 import { emulatedPace } from "../clore/pace.ts";
-import type { CloreApi, Order } from "../clore/types.ts";
+import type { CloreApi } from "../clore/types.ts";
 import { CloreError } from "../core/errors.ts";
 import { type Log, silentLog } from "../core/log.ts";
 import { Secret } from "../core/secret.ts";
 import { stateDirectory } from "../core/state-directory.ts";
 import { accountOf } from "../ledger/account.ts";
 import { Ledger } from "../ledger/ledger.ts";
-import { usdPerUnit } from "../rental/rates.ts";
 import type { CommandIo } from "./command.ts";
 
 /** One Clore.ai account as a command uses it. */
@@ -54,17 +53,6 @@ export function openAccount(io: CommandIo): Account {
     log: { ...silentLog, warn: (message) => io.err(message) },
     [Symbol.dispose]: () => gate.close(),
   };
-}
-
-/** USD for one unit of each currency that the orders are paid in; the market is read only when one needs it. */
-export async function ratesFor(
-  orders: readonly Order[],
-  { clore, signal }: Pick<Account, "clore" | "signal">,
-): Promise<(currency: string) => number | undefined> {
-  if (orders.every((order) => order.currency === "USD-Blockchain"))
-    return (currency) => usdPerUnit(currency, []);
-  const { servers } = await clore.marketplace(signal);
-  return (currency) => usdPerUnit(currency, servers);
 }
 
 /** Whether a process of this machine is there. */

@@ -4,7 +4,8 @@ import type { OwnedServer } from "../backend/state.ts";
 import type { Order } from "../clore/types.ts";
 import { parseHours } from "../cost/duration.ts";
 import { ageMs } from "../rental/age.ts";
-import { type Account, isRunning, ratesFor } from "./account.ts";
+import { ratesFor } from "../rental/rates.ts";
+import { type Account, isRunning } from "./account.ts";
 import type { CommandIo } from "./command.ts";
 
 /** One live order with all that is known of it. */

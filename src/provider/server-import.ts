@@ -1,6 +1,7 @@
 import type { Order } from "../clore/types.ts";
 import { CloreError } from "../core/errors.ts";
 import { presence } from "../rental/orders.ts";
+import { usdPerDayOf } from "../rental/rates.ts";
 import type { RentalRecord } from "../rental/record.ts";
 import type { Call } from "./handler.ts";
 import { defaultImage, type ServerInputs } from "./server-inputs.ts";
@@ -19,7 +20,8 @@ export async function importOrder(
       hint: "import a rented server by the number of its order: pulumi import clore:index:Server name 1939941",
     });
   }
-  const seen = await presence(call.plugin.clore, orderId, call.signal);
+  const { clore } = call.plugin;
+  const seen = await presence(clore, orderId, call.signal);
   if (seen.is !== "live") return undefined;
   const { order } = seen;
   const record: RentalRecord = {
@@ -32,7 +34,7 @@ export async function importOrder(
     market: order.market,
     currency: order.currency as RentalRecord["currency"],
     pricePerDay: order.pricePerDay,
-    pricePerDayUsd: order.currency === "USD-Blockchain" ? order.pricePerDay : 0,
+    pricePerDayUsd: await usdPerDayOf(order, { clore, signal: call.signal }),
     createdAt: order.createdAt.toISOString(),
     chosenBecause: "imported",
   };

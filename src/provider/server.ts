@@ -13,14 +13,14 @@ import {
 } from "../rental/acquire.ts";
 import { activeUsd } from "../rental/active.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
-import { readActive, refuseOverCap } from "../rental/budget.ts";
+import { keepCapForBid, readActive, refuseOverCap } from "../rental/budget.ts";
 import type { Choice } from "../rental/choose.ts";
 import { findOrder } from "../rental/find.ts";
 import { presenceOf } from "../rental/orders.ts";
 import { proveByKey } from "../rental/proof.ts";
-import type { RentalRecord } from "../rental/record.ts";
+import { atPrice, type RentalRecord } from "../rental/record.ts";
 import { release } from "../rental/release.ts";
-import { moveBid, takeBack } from "../rental/spot.ts";
+import { bidOwn, type SpotIo, takeBack } from "../rental/spot.ts";
 import type { SshTarget } from "../ssh/types.ts";
 import type { Call, Handler } from "./handler.ts";
 import { InitFailure } from "./rpc/failures.ts";
@@ -235,15 +235,17 @@ async function stillThere(
     io.ledger.conclude(record.intentId, { outcome: "ended" });
     return undefined;
   }
-  const live = { ...record, orderId: record.orderId, account: io.account };
+  const { orderId } = record;
+  const live = { ...atPrice(record, seen.order.pricePerDay), orderId, account: io.account };
   if (record.market !== "spot") return live;
+  const spot: SpotIo = { ...io, keepCap: (id, bidUsd) => keepCapForBid(id, bidUsd, io) };
   if (wasUp && !seen.order.containerUp) {
-    const raised = await takeBack(live, want.maxPricePerDay, io);
+    const { bidPricePerDay: bidPerDayUsd, maxPricePerDay: maxPricePerDayUsd } = want;
+    const raised = await takeBack(live, { bidPerDayUsd, maxPricePerDayUsd }, spot);
     if (!raised) await release(record, "outbid", io);
     return raised;
   }
-  if (want.bidPricePerDay === undefined) return live;
-  return moveBid(live, (want.bidPricePerDay / record.pricePerDayUsd) * record.pricePerDay, io);
+  return want.bidPricePerDay === undefined ? live : bidOwn(live, want.bidPricePerDay, spot);
 }
 
 async function reachExisting(want: ServerInputs, address: string, call: Call): Promise<ServerState> {

@@ -7,8 +7,8 @@ import type { Claims } from "./claims.ts";
 import { findOrder } from "./find.ts";
 import { presence } from "./orders.ts";
 import { type Proof, proveByKey } from "./proof.ts";
-import { usdPerUnit } from "./rates.ts";
-import type { RentalRecord } from "./record.ts";
+import { usdPerDayOf } from "./rates.ts";
+import { atPrice, type RentalRecord } from "./record.ts";
 import type { ReleaseIo } from "./release.ts";
 
 export interface AdoptIo extends ReleaseIo {
@@ -50,7 +50,7 @@ export async function leftBehind(want: AdoptWant, io: AdoptIo): Promise<RentalRe
     io.log.info(
       `order ${record.orderId} on #${record.serverId} was left by an interrupted run: going on with it`,
     );
-    records.push(record);
+    records.push({ ...record, pricePerDayUsd: record.pricePerDayUsd || (await usdPerDayOf(record, io)) });
   }
   if (records.length > 0) return records;
   const proven = await provenByKey(want, io);
@@ -73,9 +73,8 @@ export async function recordOf(
 
 function recordFor(entry: Entry, order: Order): RentalRecord {
   return {
-    ...entryRecord(entry),
+    ...atPrice(entryRecord(entry), order.pricePerDay),
     orderId: order.orderId,
-    pricePerDay: order.pricePerDay,
     createdAt: order.createdAt.toISOString(),
   };
 }
@@ -205,8 +204,7 @@ function renamed(entry: Entry, order: Order, { ledger, account }: AdoptIo): Rent
 
 /** Writes the found order into this machine's ledger, so that the next run knows it at once. */
 async function entered(order: Order, want: AdoptWant, io: AdoptIo): Promise<RentalRecord> {
-  const servers = order.currency === "USD-Blockchain" ? [] : (await io.clore.marketplace(io.signal)).servers;
-  const pricePerDayUsd = order.pricePerDay * (usdPerUnit(order.currency, servers) ?? 0);
+  const pricePerDayUsd = await usdPerDayOf(order, io);
   const rental = {
     account: io.account,
     serverId: order.serverId,

@@ -10,7 +10,7 @@ import { type Promised, verifyHost } from "../host/verify.ts";
 import type { SshPool } from "../ssh/pool.ts";
 import type { SshTarget } from "../ssh/types.ts";
 import { writeOwner } from "./owner.ts";
-import type { RentalRecord } from "./record.ts";
+import { atPrice, type RentalRecord } from "./record.ts";
 
 /** What the server must turn out to be. */
 export interface Wanted {
@@ -60,7 +60,7 @@ export async function bringUp(record: RentalRecord, want: Wanted, io: BringUpIo)
   const deadline = clock.now() + want.bootMinutes * 60_000;
   const order = await waitForContainer(record, deadline, io);
   refuseDearer(order, record, want);
-  const seen: RentalRecord = { ...record, orderId: order.orderId, pricePerDay: order.pricePerDay };
+  const seen: RentalRecord = { ...atPrice(record, order.pricePerDay), orderId: order.orderId };
   const target = targetOf(order, want);
   io.log.status(`waiting for SSH on ${target.address}:${target.port}`);
   await using ssh = await io.ssh.acquire(target, {
@@ -130,7 +130,14 @@ async function waitForContainer(record: RentalRecord, deadline: number, io: Brin
 /** A host can change its price between listing and order. */
 function refuseDearer(order: Order, record: RentalRecord, want: Wanted): void {
   if (want.maxPricePerDayUsd === undefined) return;
-  const usd = (order.pricePerDay / record.pricePerDay) * record.pricePerDayUsd;
+  const usd = atPrice(record, order.pricePerDay).pricePerDayUsd;
+  if (usd === 0 && order.pricePerDay > 0) {
+    throw new CloreError("rental.cap-unknown", {
+      message: `order ${order.orderId} costs ${order.pricePerDay} ${order.currency} per day, and no server states what that is in USD: maxPricePerDay cannot be kept`,
+      hint: "run the same command again later, or take maxPricePerDay out",
+      retry: "later",
+    });
+  }
   if (usd > want.maxPricePerDayUsd * 1.001) {
     throw new CloreError("rental.dearer", {
       message: `the order costs ${usd.toFixed(2)} USD per day, the listing said ${record.pricePerDayUsd.toFixed(2)} and the cap is ${want.maxPricePerDayUsd}`,

@@ -24,10 +24,23 @@ export interface RentalRecord {
   currency: Currency;
   /** In `currency`, per day, as listed; the order's own once it was seen. */
   pricePerDay: number;
-  /** The same in USD per day, at the rates of the listing. */
+  /** The same in USD per day, at the rates of the listing; 0: no rate was known, so no cap in USD can be kept. */
   pricePerDayUsd: number;
   /** ISO time of the order, by the service's clock; `undefined` until it was seen. */
   createdAt: string | undefined;
   /** Why this offer and not another. */
   chosenBecause: string;
+}
+
+/** The record at another price in its currency; the rate stays. */
+export function atPrice<T extends Pick<RentalRecord, "pricePerDay" | "pricePerDayUsd">>(
+  record: T,
+  pricePerDay: number,
+): T {
+  if (record.pricePerDay === pricePerDay) return record;
+  return {
+    ...record,
+    pricePerDay,
+    pricePerDayUsd: (pricePerDay / record.pricePerDay) * record.pricePerDayUsd,
+  };
 }

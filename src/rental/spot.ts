@@ -3,18 +3,32 @@ import type { CloreApi, SpotMarket } from "../clore/types.ts";
 import { CloreError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { formatUsd } from "../cost/price.ts";
-import type { RentalRecord } from "./record.ts";
+import { atPrice, type RentalRecord } from "./record.ts";
 
 export interface SpotIo {
   clore: Pick<CloreApi, "spotMarket" | "setSpotPrice">;
   log: Log;
   signal: AbortSignal;
+  /** Asked before a bid is raised; throws when the spending cap forbids it. */
+  keepCap?(orderId: number, bidUsd: number): Promise<void>;
 }
+
+/** What the user allows, in USD per day. */
+export interface BidLimits {
+  /** The user's own bid; undefined: the lowest that wins. */
+  bidPerDayUsd: number | undefined;
+  maxPricePerDayUsd: number | undefined;
+}
+
+/** A spot order that stands. */
+type Bidding = RentalRecord & { orderId: number };
 
 /** So much above the highest other bid: enough to be above it after rounding, too little to matter. */
 const above = 1.02;
 /** Without a cap a bid is raised up to so many times what it was. */
 const uncappedFactor = 1.5;
+/** What the service makes of a bid by rounding it is no other bid. */
+const rounding = 0.001;
 /** A raise can be refused as too large a step; it is then made in several. */
 const mostSteps = 20;
 
@@ -47,7 +61,7 @@ export async function bidFor(
     pricePerDay: number;
     pricePerDayUsd: number;
   },
-  limits: { bidPerDayUsd: number | undefined; maxPricePerDayUsd: number | undefined },
+  limits: BidLimits,
   io: SpotIo,
 ): Promise<number | string> {
   const market = await io.clore.spotMarket(offer.serverId, io.signal);
@@ -67,36 +81,71 @@ export async function bidFor(
 }
 
 /**
- * Bids again for an order that was outbid, within the cap (without one: 1.5 times the last bid).
- * @returns the record with the new price, or undefined when it would cost more than that
+ * Bids again for an order that was outbid: the user's own bid, or what wins within the cap (without one: 1.5 times the
+ * last bid).
+ * @returns the record with the new price, or undefined when it would take more than that
+ * @throws CloreError `rental.cap-unknown` when what it would cost in USD cannot be told; what `keepCap` throws
  */
 export async function takeBack(
-  record: RentalRecord & { orderId: number },
-  maxPricePerDayUsd: number | undefined,
+  record: Bidding,
+  { bidPerDayUsd, maxPricePerDayUsd }: BidLimits,
   io: SpotIo,
 ): Promise<RentalRecord | undefined> {
-  const bid = winningBid(await io.clore.spotMarket(record.serverId, io.signal), record.currency);
-  const cap = maxPricePerDayUsd ?? record.pricePerDayUsd * uncappedFactor;
-  const raised = at(record, Math.max(bid, record.pricePerDay));
-  if (raised.pricePerDayUsd > cap) {
+  const market = await io.clore.spotMarket(record.serverId, io.signal);
+  const last = atRate(record, market);
+  const cap = bidPerDayUsd ?? maxPricePerDayUsd ?? last.pricePerDayUsd * uncappedFactor;
+  const winning = atPrice(last, winningBid(market, last.currency));
+  const own = bidPerDayUsd === undefined ? last : atUsd(last, bidPerDayUsd);
+  const raised = own.pricePerDay > winning.pricePerDay ? own : winning;
+  if (raised.pricePerDayUsd > cap * (1 + 1e-9)) {
     io.log.warn(
       `order ${record.orderId} was outbid, and ${formatUsd(raised.pricePerDayUsd)}/day is above the cap of ${formatUsd(cap)}`,
     );
     return undefined;
   }
   io.log.info(`order ${record.orderId} was outbid: bidding ${formatUsd(raised.pricePerDayUsd)}/day`);
-  return moveBid(record, raised.pricePerDay, io);
+  return moveBid(last, raised.pricePerDay, io);
+}
+
+/**
+ * Moves the bid of a live order to the user's own.
+ * @throws CloreError `rental.cap-unknown` when what that is in the order's currency cannot be told; what `keepCap` throws
+ */
+export async function bidOwn(record: Bidding, bidPerDayUsd: number, io: SpotIo): Promise<RentalRecord> {
+  const last =
+    record.pricePerDayUsd > 0
+      ? record
+      : atRate(record, await io.clore.spotMarket(record.serverId, io.signal));
+  const isBid = Math.abs(last.pricePerDayUsd - bidPerDayUsd) <= rounding * bidPerDayUsd;
+  return isBid ? last : moveBid(last, atUsd(last, bidPerDayUsd).pricePerDay, io);
+}
+
+/** At today's rate; without one, at the rate that it was rented at. */
+function atRate(record: Bidding, market: SpotMarket): Bidding {
+  const rate = record.currency === "USD-Blockchain" ? 1 : market.usdPerUnit[record.currency];
+  if (rate !== undefined && rate > 0) return { ...record, pricePerDayUsd: record.pricePerDay * rate };
+  if (record.pricePerDayUsd > 0) return record;
+  throw new CloreError("rental.cap-unknown", {
+    message: `order ${record.orderId} is paid in ${record.currency}, and what that is in USD is not known: no bid was made`,
+    hint: "run the same command again later",
+    retry: "later",
+  });
+}
+
+function atUsd(record: Bidding, pricePerDayUsd: number): Bidding {
+  return {
+    ...record,
+    pricePerDayUsd,
+    pricePerDay: (pricePerDayUsd / record.pricePerDayUsd) * record.pricePerDay,
+  };
 }
 
 /**
  * Changes the bid of a live order. Raising goes in steps where the service wants that; lowering is allowed once per
  * 600 s and by a limited step: what it refuses now is said and left for a later `up`.
  */
-export async function moveBid(
-  record: RentalRecord & { orderId: number },
-  target: number,
-  io: SpotIo,
-): Promise<RentalRecord> {
+export async function moveBid(record: Bidding, target: number, io: SpotIo): Promise<RentalRecord> {
+  if (target > record.pricePerDay) await io.keepCap?.(record.orderId, atPrice(record, target).pricePerDayUsd);
   let bid = record.pricePerDay;
   let step = Number.POSITIVE_INFINITY;
   for (let steps = 0; steps < mostSteps && bid !== target; steps++) {
@@ -113,7 +162,7 @@ export async function moveBid(
         step = error.maxStepPerDay;
       } else if (error instanceof CloreError && error.code === "clore.can-lower-every-600-seconds") {
         io.log.warn(
-          `${error.message}; the bid stays at ${formatUsd(at(record, bid).pricePerDayUsd)}/day until a later up`,
+          `${error.message}; the bid stays at ${formatUsd(atPrice(record, bid).pricePerDayUsd)}/day until a later up`,
         );
         break;
       } else {
@@ -121,13 +170,5 @@ export async function moveBid(
       }
     }
   }
-  return at(record, bid);
-}
-
-function at(record: RentalRecord, pricePerDay: number): RentalRecord {
-  return {
-    ...record,
-    pricePerDay,
-    pricePerDayUsd: (pricePerDay / record.pricePerDay) * record.pricePerDayUsd,
-  };
+  return atPrice(record, bid);
 }

@@ -87,7 +87,7 @@ export interface RentedServerArgs extends CommonArgs {
   excludeServers?: pulumi.Input<pulumi.Input<number>[]>;
   /** On-demand keeps its price; spot is cheaper and can be outbid. Replaces. @default "on-demand" */
   market?: pulumi.Input<MarketKind>;
-  /** What to bid on the spot market, in USD per day. @default the lowest price that the server takes */
+  /** What to bid on the spot market, in USD per day, and never more. @default the lowest price that the server takes */
   bidPricePerDay?: pulumi.Input<number>;
   /**
    * The most to pay, in USD per day (24 h). Dearer offers are never rented; fees are not counted.

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { pricesInUsd } from "../../src/emulator/market/rows.ts";
 import { InitFailure } from "../../src/provider/rpc/failures.ts";
 import { server } from "../../src/provider/server.ts";
 import type { ServerState } from "../../src/provider/server-state.ts";
@@ -75,6 +76,32 @@ describe("the spending cap of a key", () => {
     expect(on.live()).toEqual(orders);
   });
 
+  test("holds for bids that are raised side by side", async () => {
+    await using on = await ground({ market: [100, 101].map((id) => ({ id, price: pricesInUsd(3, 1) })) });
+    const plugin = on.plugin("laptop", cap);
+    const want = {
+      ...wanted(),
+      market: "spot" as const,
+      currency: "USD-Blockchain" as const,
+      bidPricePerDay: 2,
+    };
+    const urns = ["a", "b"].map((name) => urnOf("Server", name));
+    const made = await Promise.all(urns.map((one) => server.create(want, callOf(plugin, one))));
+    const bids = () => on.clore.ledger().orders.map((order) => order.pricePerDayUsd);
+    const raise = (bidPricePerDay: number) =>
+      Promise.allSettled(
+        made.map(({ id, state }, i) =>
+          server.update(id, { ...want, bidPricePerDay }, state, callOf(plugin, urns[i] ?? "")),
+        ),
+      );
+    const over = { status: "rejected", reason: expect.objectContaining({ code: "rental.over-cap" }) };
+    expect(await raise(3.5)).toEqual([over, over]);
+    expect(bids()).toEqual([2, 2]);
+    expect((await raise(2.9)).filter(({ status }) => status === "rejected")).toEqual([over]);
+    expect(bids().toSorted()).toEqual([2, 2.9]);
+    expect(on.live()).toHaveLength(2);
+  });
+
   test("an intent that was never sent is in the way for 10 minutes, and the message says what it is", async () => {
     await using on = await ground();
     const plugin = on.plugin("laptop", cap);
@@ -117,7 +144,7 @@ test("bad hosts may cost so much and no more", async () => {
 test("when the orders cannot be read after an unclear create, no second one is sent, and the next update goes on", async () => {
   await using on = await ground();
   await on.clore.faults.order("create-500-after-success");
-  await on.clore.faults.order("server-error", { path: "my_orders", onCall: 2, times: 1000 });
+  await on.clore.faults.order("server-error", { path: "my_orders", onCall: 3, times: 1000 });
   const failure: unknown = await server
     .create(wanted(), callOf(on.plugin(), urn))
     .catch((error: unknown) => error);

@@ -1,11 +1,12 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SpotMarket, SpotOffer } from "../../src/clore/types.ts";
+import { silentLog } from "../../src/core/log.ts";
 import { pricesInUsd } from "../../src/emulator/market/rows.ts";
 import type { Emulator } from "../../src/emulator/server.ts";
 import { acquire } from "../../src/rental/acquire.ts";
 import type { RentalRecord } from "../../src/rental/record.ts";
-import { moveBid, takeBack, winningBid } from "../../src/rental/spot.ts";
+import { bidOwn, moveBid, takeBack, winningBid } from "../../src/rental/spot.ts";
 import { Renting, startMarket } from "./support.ts";
 
 const rates = { bitcoin: 60_000, "CLORE-Blockchain": 0.001, "USD-Blockchain": 1 };
@@ -59,6 +60,93 @@ describe("the lowest bid that wins", () => {
   });
 });
 
+const unlimited = { bidPerDayUsd: undefined, maxPricePerDayUsd: undefined };
+
+describe("a bid for an order that stands", () => {
+  /** An order at 1 USD per day, in bitcoin, and what is bid for it. */
+  const rate = rates.bitcoin;
+  function bidding(change: { others?: number; rates?: Record<string, number> } = {}) {
+    const bids: number[] = [];
+    const market = {
+      ...spotMarket([{ bidPerDay: (change.others ?? 1.1) / rate, currency: "bitcoin" }], 0),
+      usdPerUnit: change.rates ?? rates,
+    };
+    const io = {
+      clore: {
+        spotMarket: async () => market,
+        setSpotPrice: async (_: number, bid: number) => void bids.push(bid * rate),
+      },
+      log: silentLog,
+      signal: new AbortController().signal,
+    };
+    return { io, bids };
+  }
+  const order = (pricePerDayUsd: number) =>
+    ({
+      orderId: 1,
+      serverId: 1,
+      currency: "bitcoin",
+      market: "spot",
+      pricePerDay: 1 / rate,
+      pricePerDayUsd,
+    }) as RentalRecord & { orderId: number };
+
+  test.each([
+    { name: "wins within the cap", limits: { maxPricePerDayUsd: 2 }, bid: 1.122 },
+    { name: "is not made above the cap", limits: { maxPricePerDayUsd: 1.1 } },
+    { name: "without a cap may be half as much again", limits: {}, others: 1.4, bid: 1.428 },
+    { name: "and no more", limits: {}, others: 1.5 },
+    { name: "is the user's own where that wins", limits: { bidPerDayUsd: 6 }, bid: 6 },
+    { name: "is never above the user's own", limits: { bidPerDayUsd: 1 } },
+    {
+      name: "goes by the rate that it was rented at where there is none today",
+      limits: { maxPricePerDayUsd: 2 },
+      rates: {},
+      bid: 1.122,
+      recorded: 1,
+    },
+  ])("$name", async ({ limits, bid, recorded, ...market }) => {
+    for (const pricePerDayUsd of recorded ? [recorded] : [1, 0]) {
+      const { io, bids } = bidding(market);
+      const taken = await takeBack(order(pricePerDayUsd), { ...unlimited, ...limits }, io);
+      expect(bids).toEqual(bid === undefined ? [] : [expect.closeTo(bid, 4)]);
+      if (bid === undefined) expect(taken).toBeUndefined();
+      else expect(taken?.pricePerDayUsd).toBeCloseTo(bid, 4);
+    }
+  });
+
+  test("is not made when its worth in USD is not known", async () => {
+    const { io, bids } = bidding({ rates: {} });
+    const unknown = { code: "rental.cap-unknown" };
+    await expect(takeBack(order(0), { ...unlimited, maxPricePerDayUsd: 2 }, io)).rejects.toMatchObject(
+      unknown,
+    );
+    await expect(bidOwn(order(0), 6, io)).rejects.toMatchObject(unknown);
+    expect(bids).toEqual([]);
+  });
+
+  test("moves to the user's own, in the order's currency, and stays where the service has rounded it", async () => {
+    for (const pricePerDayUsd of [1, 0]) {
+      const { io, bids } = bidding();
+      expect((await bidOwn(order(pricePerDayUsd), 6, io)).pricePerDayUsd).toBeCloseTo(6);
+      expect(bids).toEqual([expect.closeTo(6)]);
+    }
+    const { io, bids } = bidding();
+    expect((await bidOwn(order(1.0000004), 1, io)).pricePerDay).toBe(1 / rate);
+    expect(bids).toEqual([]);
+  });
+
+  test("is not raised above the spending cap, and may always be lowered", async () => {
+    const { io, bids } = bidding();
+    const keepCap = async (orderId: number, bidUsd: number) => {
+      if (bidUsd > 5) throw new Error(`${orderId} for ${bidUsd.toFixed(2)}`);
+    };
+    await expect(bidOwn(order(1), 6, { ...io, keepCap })).rejects.toThrow("1 for 6.00");
+    await bidOwn(order(9), 8, { ...io, keepCap });
+    expect(bids).toHaveLength(1);
+  });
+});
+
 describe("on the spot market", () => {
   let emulator: Emulator;
   // Others bid on servers whose id ends in 0 or 5: 10 % above the floor.
@@ -100,9 +188,9 @@ describe("on the spot market", () => {
     const { record } = await rent(renting);
     const live = record as RentalRecord & { orderId: number };
     await emulator.faults.order("outbid", { orderId: live.orderId });
-    expect(await takeBack(live, 1.2, renting.io)).toBeUndefined();
+    expect(await takeBack(live, { ...unlimited, maxPricePerDayUsd: 1.2 }, renting.io)).toBeUndefined();
     expect(renting.warnings.at(-1)).toContain("above the cap of 1.20 USD");
-    const raised = await takeBack(live, 2, renting.io);
+    const raised = await takeBack(live, { ...unlimited, maxPricePerDayUsd: 2 }, renting.io);
     expect(raised?.pricePerDayUsd).toBeGreaterThan(record.pricePerDayUsd * 1.1);
     const [order] = await renting.io.clore.myOrders();
     expect(order?.pricePerDay).toBeCloseTo(raised?.pricePerDay ?? 0, 6);
