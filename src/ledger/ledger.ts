@@ -11,6 +11,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { CloreError } from "../core/errors.ts";
 import { type Line, leftovers, readLines } from "./lines.ts";
 
 /** What is about to be rented, written before the service is asked. */
@@ -86,14 +87,14 @@ export class Ledger {
     this.path = join(directory, "ledger.jsonl");
   }
 
-  /** Writes an intent. Gives its id. */
+  /** Writes an intent. Gives its id. @throws CloreError `rental.unrecorded` */
   intend(intent: Intent): string {
     const intentId = randomUUID();
     this.#append({ kind: "intent", intentId, at: new Date().toISOString(), pid: process.pid, ...intent });
     return intentId;
   }
 
-  /** Writes what became of an intent. */
+  /** Writes what became of an intent. @throws CloreError `rental.unrecorded` */
   conclude(intentId: string, outcome: Outcome): void {
     this.#append({ kind: "outcome", intentId, at: new Date().toISOString(), ...outcome });
   }
@@ -118,6 +119,20 @@ export class Ledger {
   }
 
   #append(line: Line): void {
+    try {
+      this.#write(line);
+    } catch (error) {
+      throw new CloreError("rental.unrecorded", {
+        message: `what is rented cannot be written down in ${this.path}`,
+        seen: error instanceof Error ? error.message : String(error),
+        hint: "free space on this machine's disk, or let CLORE_HOME name a folder that can be written, and run again",
+        retry: "later",
+        cause: error,
+      });
+    }
+  }
+
+  #write(line: Line): void {
     mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
     for (;;) {
       const file = openSync(this.path, "a+", 0o600);

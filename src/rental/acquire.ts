@@ -333,12 +333,17 @@ async function located(
     io.ledger.conclude(record.intentId, { outcome: "absent" });
     return { refused: "the answer to the order was unclear, and it did not appear" };
   }
-  const { certain } = record;
-  io.ledger.conclude(record.intentId, { outcome: "order", orderId: order.orderId, certain });
+  const { orderId, createdAt } = order;
+  const seen = { ...record, orderId, createdAt: createdAt.toISOString() };
+  try {
+    io.ledger.conclude(record.intentId, { outcome: "order", orderId, certain: record.certain });
+  } catch (error) {
+    throw new UnfinishedRental(seen, error);
+  }
   io.log.info(
-    `rented #${record.serverId} as order ${order.orderId} at ${formatUsd(record.pricePerDayUsd)}/day; ${record.chosenBecause}`,
+    `rented #${record.serverId} as order ${orderId} at ${formatUsd(record.pricePerDayUsd)}/day; ${record.chosenBecause}`,
   );
-  return { ...record, orderId: order.orderId, createdAt: order.createdAt.toISOString() };
+  return seen;
 }
 
 function noHost(attempts: readonly Attempt[], seconds: number): CloreError {

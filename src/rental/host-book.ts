@@ -37,8 +37,12 @@ export class HostBook {
   #add(event: HostEvent): void {
     const memory = remember(this.read(event.at), event);
     const draft = `${this.#path}.${process.pid}`;
-    mkdirSync(join(this.#path, ".."), { recursive: true, mode: 0o700 });
-    writeFileSync(draft, JSON.stringify(memory));
-    renameSync(draft, this.#path);
+    try {
+      mkdirSync(join(this.#path, ".."), { recursive: true, mode: 0o700 });
+      writeFileSync(draft, JSON.stringify(memory));
+      renameSync(draft, this.#path);
+    } catch {
+      // A full disk must not keep a bad host from being given back.
+    }
   }
 }

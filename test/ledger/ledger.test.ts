@@ -131,6 +131,17 @@ test("wherever a crash tears the last line, all others are read", () => {
   );
 });
 
+test("a record that cannot be written is an error that says where", () => {
+  const file = join(folder, "file");
+  appendFileSync(file, "");
+  expect(() => new Ledger(file).intend(intent)).toThrow(
+    expect.objectContaining({
+      code: "rental.unrecorded",
+      message: expect.stringContaining(`${file}/ledger.jsonl`),
+    }),
+  );
+});
+
 test("processes that write at the same time lose and mix nothing", async () => {
   const program = fileURLToPath(new URL("child.ts", import.meta.url));
   const children = [1, 2, 3].map(() =>
