@@ -8,8 +8,8 @@ export interface Backend {
   /** `organization/project/stack` or `project/stack`; the stack alone in backends that know no projects. */
   stacks: readonly string[];
   servers: readonly OwnedServer[];
-  /** URNs of servers whose create was cut short. */
-  pendingCreates: readonly string[];
+  /** URNs of servers that a run is renting, or was until it was cut short: its order may be in no state. */
+  pendingRentals: readonly string[];
 }
 
 const listSchema = z.array(z.object({ name: z.string().min(1) }));
@@ -44,7 +44,7 @@ export async function readBackend(io: PulumiIo): Promise<Backend> {
   return {
     stacks: stacks.map(fullName),
     servers: states.flatMap(({ servers }) => servers),
-    pendingCreates: states.flatMap(({ pendingCreates }) => pendingCreates),
+    pendingRentals: states.flatMap(({ pendingRentals }) => pendingRentals),
   };
 }
 

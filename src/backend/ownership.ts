@@ -9,7 +9,8 @@ export type Owner =
   | { by: "stack"; server: OwnedServer; because: string }
   /** A run of this machine is renting it, or has rented it for a stack that is kept elsewhere. */
   | { by: "ledger"; entry: Entry; because: string }
-  | { by: "nobody"; entry: Entry | undefined; because: string };
+  /** `mayBeUnderWay`: a run elsewhere may be renting it, and no state or ledger here can tell. */
+  | { by: "nobody"; entry: Entry | undefined; mayBeUnderWay: boolean; because: string };
 
 export interface OwnershipView {
   backend: Backend;
@@ -20,7 +21,7 @@ export interface OwnershipView {
 
 /** Pure: decides by the states of all stacks first, then by the ledger. */
 export function ownerOf(order: Pick<Order, "orderId" | "serverId">, view: OwnershipView): Owner {
-  const { servers, stacks, pendingCreates } = view.backend;
+  const { servers, stacks, pendingRentals } = view.backend;
   const server =
     servers.find((one) => one.orderId === order.orderId) ??
     servers.find((one) => one.orderId === undefined && one.serverId === order.serverId);
@@ -31,12 +32,10 @@ export function ownerOf(order: Pick<Order, "orderId" | "serverId">, view: Owners
   }
   const entry = entryOf(order, view.entries);
   if (!entry) {
-    const cut =
-      pendingCreates.length === 0
-        ? ""
-        : `; ${pendingCreates.length} creates were cut short (${pendingCreates.map(nameOf).join(", ")})`;
-    const because = `no state of ${stacks.length} stacks names it, and this machine has not rented it${cut}`;
-    return { by: "nobody", entry: undefined, because };
+    const mayBeUnderWay = pendingRentals.length > 0;
+    const pending = mayBeUnderWay ? `; under way or cut short: ${pendingRentals.map(nameOf).join(", ")}` : "";
+    const because = `no state of ${stacks.length} stacks names it, and this machine has not rented it${pending}`;
+    return { by: "nobody", entry: undefined, mayBeUnderWay, because };
   }
   if (mayBill(entry) && view.isRunning(entry.pid)) {
     return { by: "ledger", entry, because: `process ${entry.pid} is renting it for ${nameOf(entry.urn)}` };
@@ -52,7 +51,7 @@ export function ownerOf(order: Pick<Order, "orderId" | "serverId">, view: Owners
   const because = entry.kept
     ? `the state of ${stack} named it once, as ${nameOf(entry.urn)}, and does no longer`
     : `process ${entry.pid}, which rented it for ${nameOf(entry.urn)}, is gone, and the state of ${stack} does not name it`;
-  return { by: "nobody", entry, because };
+  return { by: "nobody", entry, mayBeUnderWay: false, because };
 }
 
 function entryOf(order: Pick<Order, "orderId" | "serverId">, entries: readonly Entry[]): Entry | undefined {

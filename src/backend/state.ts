@@ -63,8 +63,8 @@ const exportSchema = z.object({
 export interface StackState {
   stack: string;
   servers: readonly OwnedServer[];
-  /** Servers whose create was cut short: no order is known of them. */
-  pendingCreates: readonly string[];
+  /** Servers whose create or update is under way or was cut short: what it rents is not in the state. */
+  pendingRentals: readonly string[];
 }
 
 const serverType = "clore:index:Server";
@@ -88,7 +88,9 @@ export function readState(stack: string, exported: unknown): StackState {
       const name = `${resourceId} ${orderId} ${serverId}`;
       return !seen.has(name) && seen.add(name);
     }),
-    pendingCreates: operations.filter(({ type }) => type === "creating").map(({ resource }) => resource.urn),
+    pendingRentals: operations
+      .filter(({ type }) => type === "creating" || type === "updating")
+      .map(({ resource }) => resource.urn),
   };
 }
 

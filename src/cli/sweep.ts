@@ -19,7 +19,8 @@ machine is renting them. Shows them with age, price and why; cancels nothing wit
 
   --cancel          cancel them, and read until they are gone
   --max N           refuse to cancel anything when there are more than N (default 3)
-  --grace TIME      leave younger ones alone: a create elsewhere may be under way (default 30m)
+  --grace TIME      leave younger ones alone: a create elsewhere may be under way (default 30m, and
+                    any age while a stack's state shows that a server is being made)
   --keep ID         never touch this order; can be given several times
   --keep-file FILE  order ids, one a line, # for comments (default: the file "keep" in CLORE_HOME)
   --json            for programs
@@ -30,10 +31,13 @@ read whole, and when it has no stack at all. Orders of a second backend look lik
 
 Needs CLORE_API_KEY and the pulumi CLI, logged in to the backend.`;
 
+const usualGraceMs = 30 * 60_000;
+
 interface Wanted {
   cancel: boolean;
   max: number;
-  graceMs: number;
+  /** Undefined where nothing was said. */
+  graceMs: number | undefined;
   keep: readonly number[];
   json: boolean;
 }
@@ -99,9 +103,13 @@ function refuseUnclear(first: readonly Order[], second: readonly Order[]): void 
   });
 }
 
-function spareWhy({ order, ageMs }: FleetOrder, { keep, graceMs }: Wanted): string | undefined {
+function spareWhy({ order, owner, ageMs }: FleetOrder, { keep, graceMs }: Wanted): string | undefined {
   if (keep.includes(order.orderId)) return "on the keep-list";
-  if (ageMs < graceMs) return `younger than ${formatSeconds(graceMs / 1000)}`;
+  // A create with a trial can take longer than any grace that could be guessed.
+  if (graceMs === undefined && owner?.by === "nobody" && owner.mayBeUnderWay)
+    return "it may be under way: --grace says how long that can take";
+  const atLeastMs = graceMs ?? usualGraceMs;
+  if (ageMs < atLeastMs) return `younger than ${formatSeconds(atLeastMs / 1000)}`;
   return undefined;
 }
 
@@ -198,7 +206,7 @@ function read(argv: readonly string[], directory: string): Wanted {
   const wanted: Wanted = {
     cancel: flags.cancel ?? false,
     max: problems.whole("--max", flags.max, 3, 0),
-    graceMs: problems.time("--grace", flags.grace, "30m"),
+    graceMs: flags.grace === undefined ? undefined : problems.time("--grace", flags.grace, "0"),
     keep: [
       ...(flags.keep ?? []).map((id) => problems.whole("--keep", id, 0, 1)),
       ...keepFile(flags["keep-file"], directory, problems),

@@ -104,7 +104,7 @@ describe("a state", () => {
         ],
       },
     });
-    expect(state.pendingCreates).toEqual(["lost"]);
+    expect(state.pendingRentals).toEqual(["lost"]);
     expect(state.servers).toMatchObject([{ urn: "going", orderId: 9, serverId: 5 }]);
   });
 
@@ -116,7 +116,7 @@ describe("a state", () => {
       state: { deployment: { resources: [{ urn: "u", type: "clore:index:Model" }] } },
     },
   ])("$name owns no order", ({ state }) => {
-    expect(readState("dev", state)).toEqual({ stack: "dev", servers: [], pendingCreates: [] });
+    expect(readState("dev", state)).toEqual({ stack: "dev", servers: [], pendingRentals: [] });
   });
 
   test.each([

@@ -22,6 +22,8 @@ interface Case {
   entries?: Entry[];
   stacks?: string[];
   running?: boolean;
+  pending?: string[];
+  mayBeUnderWay?: boolean;
   by: Owner["by"];
   because: RegExp;
 }
@@ -84,13 +86,28 @@ test.each<Case>([
     by: "nobody",
     because: /does not name it/,
   },
+  {
+    name: "nobody knows it, and a create elsewhere is pending",
+    pending: ["urn:pulumi:prod::proj::clore:index:Server::gpu"],
+    by: "nobody",
+    because: /; under way or cut short: gpu$/,
+    mayBeUnderWay: true,
+  },
+  {
+    name: "its process is gone, and a create is pending",
+    entries: [entry()],
+    pending: ["urn:pulumi:prod::proj::clore:index:Server::gpu"],
+    by: "nobody",
+    because: /is gone/,
+  },
   { name: "nobody knows it", by: "nobody", because: /this machine has not rented it/ },
 ])(
   "$name: it belongs to $by",
-  ({ servers = [], entries = [], stacks = ["org/proxy/dev"], running = false, by, because }) => {
-    const backend = { stacks, servers, pendingCreates: [] };
+  ({ servers = [], entries = [], stacks = ["org/proxy/dev"], running = false, pending = [], ...want }) => {
+    const backend = { stacks, servers, pendingRentals: pending };
     const owner = ownerOf(order, { backend, entries, isRunning: () => running });
-    expect(owner.by).toBe(by);
-    expect(owner.because).toMatch(because);
+    expect(owner.by).toBe(want.by);
+    expect(owner.because).toMatch(want.because);
+    if (owner.by === "nobody") expect(owner.mayBeUnderWay).toBe(want.mayBeUnderWay ?? false);
   },
 );

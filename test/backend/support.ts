@@ -39,8 +39,13 @@ export class FileBackend implements Disposable {
     return `organization/${project}/${stack}`;
   }
 
-  /** Writes another state into a stack's file, as an update does. */
-  write(project: string, stack: string, servers: readonly ServerInState[]): void {
+  /** Writes another state into a stack's file, as an update does. `pending`: operations on Servers that are under way. */
+  write(
+    project: string,
+    stack: string,
+    servers: readonly ServerInState[],
+    pending: readonly { name: string; type: string }[] = [],
+  ): void {
     const file = join(this.folder, "backend", ".pulumi", "stacks", project, `${stack}.json`);
     const saved = JSON.parse(readFileSync(file, "utf8"));
     const urn = (type: string, name: string) => `urn:pulumi:${stack}::${project}::${type}::${name}`;
@@ -50,6 +55,15 @@ export class FileBackend implements Disposable {
       { urn: provider, custom: true, id: "p", type: "pulumi:providers:clore" },
       ...servers.map((server) => resourceOf(server, urn, `${provider}::p`)),
     ];
+    saved.checkpoint.latest.pending_operations = pending.map(({ name, type }) => ({
+      type,
+      resource: {
+        urn: urn("clore:index:Server", name),
+        custom: true,
+        type: "clore:index:Server",
+        provider: `${provider}::p`,
+      },
+    }));
     writeFileSync(file, JSON.stringify(saved));
   }
 

@@ -58,6 +58,31 @@ describe.skipIf(needs("pulumi"))("clore sweep", () => {
     expect(fleet.live()).toEqual([owned, stray]);
   });
 
+  test.each(["creating", "updating"])(
+    "leaves alone what a run elsewhere may be %s, of any age",
+    async (type) => {
+      backend.write("proxy", "dev", [{ orderId: owned }], [{ name: "second", type }]);
+      const { code, out } = await fleet.run("sweep --cancel");
+      expect([code, out]).toEqual([
+        0,
+        expect.stringMatching(/left alone: it may be under way: --grace .*second/),
+      ]);
+      expect(fleet.live()).toEqual([owned, stray]);
+      expect((await fleet.run("sweep --cancel --grace 0")).out).toMatch(
+        /cancelled .*under way or cut short: second/,
+      );
+      expect(fleet.live()).toEqual([owned]);
+    },
+  );
+
+  test("what this machine has rented and no process is at is not under way", async () => {
+    backend.write("proxy", "dev", [{ orderId: owned }], [{ name: "second", type: "creating" }]);
+    const id = fleet.intend({ serverId: 101 });
+    fleet.account.ledger.conclude(id, { outcome: "order", orderId: stray });
+    endRuns(fleet);
+    expect((await fleet.run("sweep --cancel")).out).toContain("left alone: younger than 30 min");
+  });
+
   test.each(["--keep", "file", "--keep-file"])("leaves alone what is on the keep-list: %s", async (how) => {
     const file = join(how === "file" ? (fleet.env.CLORE_HOME ?? "") : fleet.backend.folder, "keep");
     if (how !== "--keep") writeFileSync(file, `# long training\n${stray} # until Friday\n`);
