@@ -148,7 +148,7 @@ export async function showOffers(
   io.out("");
   io.out(funnelText(selection));
   if (market.skipped.length > 0) io.out(`unreadable rows left out: ${market.skipped.length}`);
-  io.out(`server ${ranked[0]!.serverId} would be taken, ${explain(ranked[0]!, ranked[1])}`);
+  io.out(`server ${ranked[0]!.serverId} would be taken: ${explain(ranked[0]!, ranked[1])}`);
   if (!hasKey) io.out("not checked against your wallets: set CLORE_API_KEY for that");
   return 0;
 }

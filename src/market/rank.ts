@@ -62,9 +62,10 @@ export function rank(offers: readonly Offer[], job: Job): RankedOffer[] {
     );
 }
 
-/** Why the first was taken and not the second, in one sentence. */
+/** What the first is, and why it was taken and not the second, in one sentence. */
 export function explain(top: RankedOffer, runnerUp: RankedOffer | undefined): string {
-  if (!runnerUp) return `the only offer that fits: ${top.why}`;
+  const what = describe(top);
+  if (!runnerUp) return `${what}, the only offer that fits: ${top.why}`;
   const dearer = runnerUp.costToFinishUsd - top.costToFinishUsd;
   const later = runnerUp.secondsToReady - top.secondsToReady;
   const reasons = [
@@ -77,7 +78,13 @@ export function explain(top: RankedOffer, runnerUp: RankedOffer | undefined): st
       : []),
   ];
   const other = `server ${runnerUp.serverId} (${describeGpus(runnerUp.server)}, ${formatUsd(runnerUp.pricePerDayUsd)}/day)`;
-  return `chosen over ${other}: ${reasons.join(", ")}`;
+  return `${what}, chosen over ${other}: ${reasons.join(", ")}`;
+}
+
+function describe({ server, market }: Offer): string {
+  const vram = server.gpus.length > 0 ? ` with ${server.vramGbPerGpu} GB` : "";
+  const place = server.country === undefined ? "" : ` in ${server.country}`;
+  return `${describeGpus(server)}${vram}${place}${market === "spot" ? " on the spot market (can be outbid)" : ""}`;
 }
 
 function appraise(offer: Offer, job: Job): RankedOffer {
@@ -111,9 +118,9 @@ function downMbps(offer: Offer, known: HostPenalty): number {
 
 function whySentence(facts: { bytes: number; mbps: number; known: HostPenalty; lossUsd: number }): string {
   const { bytes, mbps, known, lossUsd } = facts;
-  const load =
-    bytes > 0 ? `loads ${(bytes / 1e9).toFixed(1)} GB at ${Math.round(mbps)} Mbps` : "nothing to load";
-  const risk = lossUsd < 0.005 ? "no loss expected" : `risk costs ${formatUsd(lossUsd)}`;
-  const before = known.failureChance > 0.05 ? `; failed before (${known.reason ?? "worked since"})` : "";
-  return `${load}; ${risk}${before}`;
+  return [
+    ...(bytes > 0 ? [`loads ${(bytes / 1e9).toFixed(1)} GB at ${Math.round(mbps)} Mbps`] : []),
+    lossUsd < 0.005 ? "no loss expected" : `risk costs ${formatUsd(lossUsd)}`,
+    ...(known.failureChance > 0.05 ? [`failed before (${known.reason ?? "worked since"})`] : []),
+  ].join("; ");
 }

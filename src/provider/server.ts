@@ -59,10 +59,7 @@ export const server: Handler<ServerInputs, ServerState> = {
     if (!first) return {};
     await keepCapInPreview(choice, first.pricePerDayUsd, call);
     call.log.info(
-      `would rent #${first.serverId} at ${formatUsd(first.pricePerDayUsd)}/day (${formatUsd(perHour(first.pricePerDayUsd))}/h), ready in about ${formatSeconds(first.secondsToReady)}: ${first.why}; ${choice.because(first)}; ${choice.funnel}`,
-    );
-    call.log.status(
-      `would rent #${first.serverId}, ${formatUsd(first.pricePerDayUsd)}/day, ready in ${formatSeconds(first.secondsToReady)}`,
+      `would rent #${first.serverId} at ${formatUsd(first.pricePerDayUsd)}/day (${formatUsd(perHour(first.pricePerDayUsd))}/h), ready in about ${formatSeconds(first.secondsToReady)}: ${choice.because(first)}; ${choice.funnel}`,
     );
     return { kind: "rented" };
   },
@@ -175,8 +172,10 @@ async function ensure(
 
   function handedOver(live: LiveServer): ServerState {
     claims.handOver(live.record);
-    const { serverId, pricePerDayUsd } = live.record;
-    call.log.status(`ready: #${serverId} at ${formatUsd(pricePerDayUsd)}/day, ${live.facts.os.prettyName}`);
+    const { serverId, pricePerDayUsd, market } = live.record;
+    const { gpus, os } = live.facts;
+    const what = [...gpus.map(({ name }) => name), os.prettyName, ...(market === "spot" ? ["spot"] : [])];
+    call.log.status(`ready: #${serverId} at ${formatUsd(pricePerDayUsd)}/day, ${what.join(", ")}`);
     return rentedState(live, want, offered);
   }
 }

@@ -69,7 +69,7 @@ export async function choose(request: OfferRequest, job: Job, io: ChooseIo): Pro
   if (selection.offers.length === 0) throw noOfferError(selection);
   const ranked = rank(selection.offers, { ...job, ...context });
   const funnel = funnelText(selection);
-  io.log.status(`ranked ${selection.offers.length} offers (${funnel})`);
+  io.log.status(`ranked ${selection.offers.length} offers`);
   return {
     ranked,
     funnel,

@@ -44,7 +44,7 @@ test("shows what finishes cheapest first, why, and what would be taken", async (
     "",
     "3 free · 2 RTX 4090 · 2 with ≥ 24 GB VRAM · 2 with ≥ 27 GB disk · 2 for 8 h",
     "unreadable rows left out: 1",
-    "server 20019 would be taken, chosen over server 24507 (RTX 4090, 5.00 USD/day): finishes 1.27 USD cheaper, ready 20 min later, more reliable (1 against 0.98)",
+    "server 20019 would be taken: RTX 4090 with 24 GB in UA, chosen over server 24507 (RTX 4090, 5.00 USD/day): finishes 1.27 USD cheaper, ready 20 min later, more reliable (1 against 0.98)",
   ]);
 });
 

@@ -69,10 +69,17 @@ test("says why", () => {
     "loads 3.3 GB at 26 Mbps; risk costs 1.28 USD; failed before (ssh.reset)",
   ]);
   expect(explain(ranked[0]!, ranked[1])).toBe(
-    "chosen over server 2 (RTX 4090, 5.00 USD/day): finishes 1.32 USD cheaper, ready 13 min sooner, more reliable (1 against 0.9)",
+    "RTX 4090 with 24 GB in US, chosen over server 2 (RTX 4090, 5.00 USD/day): finishes 1.32 USD cheaper, ready 13 min sooner, more reliable (1 against 0.9)",
   );
   expect(explain(ranked[0]!, undefined)).toBe(
-    "the only offer that fits: loads 3.3 GB at 100 Mbps; no loss expected",
+    "RTX 4090 with 24 GB in US, the only offer that fits: loads 3.3 GB at 100 Mbps; no loss expected",
+  );
+});
+
+test("a spot offer says that it is one, and what that means", () => {
+  const { offers: bids } = select([server(1)], { market: "spot" }, context);
+  expect(explain(rank(bids, {})[0]!, undefined)).toBe(
+    "RTX 4090 with 24 GB in US on the spot market (can be outbid), the only offer that fits: no loss expected",
   );
 });
 
