@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { InputProblem } from "../core/errors.ts";
+import { inOurWords, numberIn, propertyPath } from "../core/schema-problems.ts";
 import type { PluginContext } from "./context.ts";
 import type { Handler } from "./handler.ts";
 import { hasUnknown, type Properties } from "./rpc/values.ts";
@@ -29,7 +30,7 @@ export function checkInputs(
   const mask = Object.fromEntries(
     unknownNames.filter((key) => key in handler.inputs.shape).map((key) => [key, true as const]),
   );
-  const parsed = handler.inputs.omit(mask as Record<string, never>).safeParse(known);
+  const parsed = handler.inputs.omit(mask as Record<string, never>).safeParse(known, inOurWords);
   const unexpected = unknownNames
     .filter((key) => !(key in handler.inputs.shape))
     .map((key) => ({ path: key, problem: unrecognised(key, handler) }));
@@ -64,7 +65,10 @@ function problemsOf(issue: z.core.$ZodIssue, handler: Handler): InputProblem[] {
       problem: issue.path.length === 0 ? unrecognised(key, handler) : "no such property",
     }));
   }
-  return [{ path: propertyPath(issue.path), problem: issue.message }];
+  // Of other values than numbers nothing is shown: an input may be a secret.
+  const number = numberIn(issue);
+  const seen = number === undefined ? "" : `, is ${number}`;
+  return [{ path: propertyPath(issue.path), problem: `${issue.message}${seen}` }];
 }
 
 function unrecognised(key: string, handler: Handler): string {
@@ -72,16 +76,4 @@ function unrecognised(key: string, handler: Handler): string {
   return near
     ? `no such property; did you mean ${near}?`
     : `no such property (there are: ${Object.keys(handler.inputs.shape).join(", ")})`;
-}
-
-/** `ports["8080"]`, `files[0].path`: as Pulumi writes property paths. */
-export function propertyPath(path: readonly PropertyKey[]): string {
-  return path
-    .map((part, i) => {
-      if (typeof part === "number") return `[${part}]`;
-      const text = String(part);
-      if (/^[A-Za-z_]\w*$/.test(text)) return i === 0 ? text : `.${text}`;
-      return `[${JSON.stringify(text)}]`;
-    })
-    .join("");
 }

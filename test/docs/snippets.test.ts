@@ -119,8 +119,7 @@ test("config keys in README's table are those of the stack, none missing and non
     const cell = row.split(" | ")[0] ?? "";
     return [...cell.matchAll(/`([\w:]+)`/g)].map(([, key]) => key ?? "");
   });
-  // Read as a secret, beside the schema.
   expect(documented.filter((key) => !key.includes(":")).toSorted()).toEqual(
-    [...Object.keys(schema.shape), "upstreamKey"].toSorted(),
+    Object.keys(schema.shape).toSorted(),
   );
 });

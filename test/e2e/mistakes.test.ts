@@ -40,22 +40,29 @@ describe.skipIf(needs("pulumi"))("by the real CLI", () => {
 
   test("all mistakes of a configuration come in one message", { timeout: 60_000 }, async () => {
     await using stack = await Stack.create({
-      config: { ...config, maxPricePerDay: 0, countries: "Germany", mode: "vm", port: 99999, host: "root" },
-      env,
+      config: {
+        ...{ ...config, maxPricePerDay: 0, countries: "Germany", mode: "vm", port: 99999, host: "root" },
+        ...{ lease: "8hours", minDownMbsp: 100 },
+      },
+      env: { ...env, GOOGLE_API_KEY: "" },
     });
     const ran = await stack.run("preview");
     expect(ran.exitCode).not.toBe(0);
     expect(ran.output).toContain(
-      "the configuration of stack gemini-proxy has 5 mistakes (nothing was rented):",
+      "the configuration of stack gemini-proxy has 9 mistakes (nothing was rented):",
     );
     for (const line of [
       "pulumi-clore:maxPricePerDay: should be more than 0: USD per day",
       'pulumi-clore:countries: should be a JSON list: ["DE","NL"]',
       "pulumi-clore:mode: should be auto, native or docker",
       "pulumi-clore:host: should be user@address or user@address:port",
+      "pulumi-clore:port: should be at most 65535, is 99999",
+      'pulumi-clore:lease: should be a duration such as "90m", "8h" or "3d", or "none", is "8hours"',
+      "pulumi-clore:minDownMbsp: no such key; did you mean minDownMbps?",
+      "pulumi-clore:hostPrivateKeyFile: should be the file of an ed25519 private key",
+      "pulumi-clore:upstreamKey: no key for google: set the environment variable GOOGLE_API_KEY",
     ])
       expect(ran.output).toContain(line);
-    expect(ran.output).toMatch(/pulumi-clore:port: .*65535/);
     expect(ran.output).not.toMatch(/^\s+at .*\.ts:/m);
 
     stack.configure({ ...config, countries: ["UK"], maxPricePerDay: 1 });
@@ -68,7 +75,7 @@ describe.skipIf(needs("pulumi"))("by the real CLI", () => {
     const noGoogle = await keyless.up();
     expect(noGoogle.exitCode).not.toBe(0);
     expect(noGoogle.output).toMatch(
-      /no key for google \(nothing was rented\): set the environment variable GOOGLE_API_KEY/,
+      /\(nothing was rented\):\s+pulumi-clore:upstreamKey: no key for google: set the environment variable GOOGLE_API_KEY/,
     );
     expect(noGoogle.output).not.toMatch(/^\s+at .*\.ts:/m);
 
