@@ -99,9 +99,19 @@ export class Ledger {
     this.#append({ kind: "outcome", intentId, at: new Date().toISOString(), ...outcome });
   }
 
-  /** All entries, oldest first. */
+  /** All entries, oldest first. @throws CloreError `rental.unreadable` */
   entries(): Entry[] {
-    return entriesOf(this.#lines());
+    try {
+      return entriesOf(this.#lines());
+    } catch (error) {
+      throw new CloreError("rental.unreadable", {
+        message: `the record of what was rented cannot be read in ${dirname(this.path)}`,
+        seen: error instanceof Error ? error.message : String(error),
+        hint: "let CLORE_HOME name a folder of yours that can be read and written, the one that was rented with, and run again",
+        retry: "later",
+        cause: error,
+      });
+    }
   }
 
   /** A compaction in between moves lines from file to file: then once more. */

@@ -142,6 +142,19 @@ test("a record that cannot be written is an error that says where", () => {
   );
 });
 
+test("a record that cannot be read is an error that says where", () => {
+  const file = join(folder, "file");
+  appendFileSync(file, "");
+  expect(() => new Ledger(join(file, "x")).entries()).toThrow(
+    expect.objectContaining({
+      code: "rental.unreadable",
+      message: expect.stringContaining(`${file}/x`),
+      seen: expect.stringContaining("ENOTDIR"),
+      hint: expect.stringContaining("CLORE_HOME"),
+    }),
+  );
+});
+
 test("processes that write at the same time lose and mix nothing", async () => {
   const program = fileURLToPath(new URL("child.ts", import.meta.url));
   const children = [1, 2, 3].map(() =>

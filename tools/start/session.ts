@@ -1,9 +1,19 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { CloreError } from "../../src/core/errors.ts";
 import { stateDirectory } from "../../src/core/state-directory.ts";
 import { quote } from "../../src/ssh/quote.ts";
 
@@ -34,12 +44,20 @@ function memo(env: NodeJS.ProcessEnv): string {
   return join(stateDirectory(env), "start.json");
 }
 
-/** @param pulumiDir where the CLI is */
+/**
+ * @param pulumiDir where the CLI is
+ * @throws CloreError `start.no-folder`
+ */
 export function openSession(stack: string, live: boolean, pulumiDir: string): Session {
+  const state = stateDirectory(process.env);
+  written(state, "CLORE_HOME", () => {
+    mkdirSync(state, { recursive: true, mode: 0o700 });
+    accessSync(state, constants.W_OK);
+  });
   // What was rented for real must survive a crash and a reboot: not in a temporary folder.
   const directory = live
-    ? join(stateDirectory(process.env), "live", stack)
-    : mkdtempSync(join(tmpdir(), "pulumi-clore-"));
+    ? join(state, "live", stack)
+    : written(tmpdir(), "TMPDIR", () => mkdtempSync(join(tmpdir(), "pulumi-clore-")));
   const backend = join(directory, "backend");
   mkdirSync(backend, { recursive: true, mode: 0o700 });
   const passphraseFile = join(directory, "passphrase");
@@ -55,6 +73,19 @@ export function openSession(stack: string, live: boolean, pulumiDir: string): Se
     ...(live ? {} : { CLORE_HOME: join(directory, "clore") }),
   };
   return { stack, live, directory, emulatorPid: undefined, env };
+}
+
+function written<T>(folder: string, variable: string, write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    throw new CloreError("start.no-folder", {
+      message: `the folder ${folder} cannot be written to; nothing was started`,
+      seen: (error as Error).message,
+      hint: `let ${variable} name a folder of yours that can be written to`,
+      cause: error,
+    });
+  }
 }
 
 /** Writes the project file and the stack's configuration: the one of stacks/ plus what this run needs. */
