@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { startEmulator } from "../../src/emulator/server.ts";
 import { InitFailure } from "../../src/provider/rpc/failures.ts";
 import { server } from "../../src/provider/server.ts";
@@ -6,6 +6,9 @@ import type { ServerInputs } from "../../src/provider/server-inputs.ts";
 import type { ServerState } from "../../src/provider/server-state.ts";
 import { generateKeyPair } from "../../src/ssh/keypair.ts";
 import { callOf, type Ground, ground, lostRun, urnOf, wanted } from "../rental/plugin.ts";
+
+// Two of them wait for SSH to give up, which takes 15 s of real time.
+vi.setConfig({ testTimeout: 90_000 });
 
 const urn = urnOf("Server", "gpu");
 const longer = (more: Partial<ServerInputs> = {}): ServerInputs => ({ ...wanted(), lease: "16h", ...more });

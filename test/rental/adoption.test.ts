@@ -206,12 +206,12 @@ test("when a replacement has taken over the order after all, deleting the old re
   expect(on.live()).toEqual([]);
 });
 
-test("a first create asks for nothing more than one listing, where nothing was left", async () => {
+test("a first create asks for each thing once, and for the longer listing because the short one is empty", async () => {
   await using on = await ground();
   await server.create(wanted(), callOf(on.plugin(), urn));
   const asked = on.answered();
   const paths = asked.slice(0, asked.indexOf("create_order"));
-  expect(paths.toSorted()).toEqual(["marketplace", "my_orders", "wallets"]);
+  expect(paths.toSorted()).toEqual(["marketplace", "my_orders", "my_orders", "renter_fees", "wallets"]);
 });
 
 /** Waits until the order's container is up, so that a key can be tried on it. */
