@@ -1,6 +1,6 @@
 import { CloreError } from "../core/errors.ts";
-import { capturedRent, gpuKey, requireGpu } from "./gpus.ts";
-import type { Catalog, Model } from "./schema.ts";
+import { gpuKey, requireGpu } from "./gpus.ts";
+import type { Catalog, Gpu, Model } from "./schema.ts";
 import { type LoadOptions, vramNeeded } from "./vram.ts";
 
 /** Where a model is to go. */
@@ -24,17 +24,6 @@ export interface Fit {
   minVramGb: number | undefined;
   /** Classes that hold it on one GPU, humblest first. Empty when it fits. */
   fittingClasses: readonly string[];
-}
-
-/** A GPU class with one of its memory sizes. */
-export interface ClassChoice {
-  gpu: string;
-  vramGb: number;
-  neededGb: number;
-  /** `undefined`: no price was captured, and none is guessed. */
-  pricePerDayUsd: number | undefined;
-  /** What made it the cheapest, in words. */
-  basis: string;
 }
 
 /**
@@ -77,52 +66,22 @@ export function requireFit(model: Model, place: Placement, catalog: Catalog, opt
 }
 
 /**
- * The cheapest class that holds the model on one desktop or data centre GPU; `undefined` when none does,
- * and for an API model, which needs none.
- *
- * With `livePrices` (USD per day by class name, from today's offers) the cheapest of these. Without, memory size ×
- * bandwidth stands for the price, since most classes have none captured; classes that are known to be on the market
- * (captured, or named by the guide) go first. A rental need not name a class at all: `minVramGb` alone takes the
- * cheapest offer of any.
+ * The classes of which a card has so much VRAM, in the order of the catalog. Which of them is the cheapest only the
+ * market knows. Laptop chips and mining cards are never proposed: who wants one names it.
  */
-export function smallestClassFor(
-  model: Model,
-  catalog: Catalog,
-  options: LoadOptions & { livePrices?: ReadonlyMap<string, number> } = {},
-): ClassChoice | undefined {
-  if (model.runtime === "api") return undefined;
-  const neededGb = vramNeeded(model, options).totalGb;
-  const classes = classesFor(neededGb, catalog);
-  if (options.livePrices) {
-    const live = new Map([...options.livePrices].map(([name, price]) => [gpuKey(name), price]));
-    const priced = classes
-      .flatMap((c) => (live.has(gpuKey(c.gpu)) ? [{ ...c, price: live.get(gpuKey(c.gpu))! }] : []))
-      .toSorted((a, b) => a.price - b.price);
-    const best = priced[0];
-    if (best) {
-      const basis = "the cheapest of today's offers";
-      return { gpu: best.gpu, vramGb: best.vramGb, neededGb, pricePerDayUsd: best.price, basis };
-    }
-  }
-  const best = classes[0];
-  if (!best) return undefined;
-  const captured = capturedRent(best.gpu, 1, catalog);
-  return {
-    gpu: best.gpu,
-    vramGb: best.vramGb,
-    neededGb,
-    pricePerDayUsd: captured?.median,
-    basis: captured
-      ? `the humblest class on the market that holds it; median of ${captured.servers} servers on ${captured.captured}`
-      : "the humblest class on the market that holds it; no price was captured",
-  };
+export function classesHolding(neededGb: number, catalog: Catalog): string[] {
+  return catalog.gpus
+    .filter((gpu) => isProposed(gpu) && gpu.variants.some(({ vramGb }) => vramGb >= neededGb))
+    .map(({ name }) => name);
 }
 
-/** Classes with their smallest size that holds `neededGb`, humblest first; laptop chips are never proposed. */
+const isProposed = ({ laptop, mining }: Gpu) => !laptop && !mining;
+
+/** Classes with their smallest size that holds `neededGb`, humblest first. */
 function classesFor(neededGb: number, catalog: Catalog) {
   const seen = new Set([...catalog.prices.rents, ...catalog.prices.guide].map((price) => gpuKey(price.gpu)));
   return catalog.gpus
-    .filter((gpu) => !gpu.laptop)
+    .filter(isProposed)
     .flatMap((gpu) => {
       const variant = gpu.variants
         .filter((v) => v.vramGb >= neededGb)

@@ -9,6 +9,7 @@ const gpu = z.strictObject({
   name: z.string().min(1),
   aliases: z.array(z.string().min(1)).default([]),
   laptop: z.boolean().default(false),
+  mining: z.boolean().default(false),
   variants: z.array(z.strictObject({ vramGb: positive, bandwidthGBps: positive })).min(1),
   source,
 });

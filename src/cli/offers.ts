@@ -12,12 +12,12 @@ import { Secret } from "../core/secret.ts";
 import { stateDirectory } from "../core/state-directory.ts";
 import { formatSeconds, parseHours } from "../cost/duration.ts";
 import { checkOfferRequest } from "../market/check.ts";
-import { requestForModel } from "../market/for-model.ts";
+import { requestWithRoom, roomForModels } from "../market/for-model.ts";
 import type { HostMemory } from "../market/memory.ts";
 import { noOfferError } from "../market/no-offer.ts";
 import { describeGpus } from "../market/offers.ts";
 import { defaultRunHours, explain, type RankedOffer, rank } from "../market/rank.ts";
-import type { OfferRequest } from "../market/request.ts";
+import { type OfferRequest, serverDefaults } from "../market/request.ts";
 import { funnelText, type Selection, select } from "../market/select.ts";
 import { HostBook } from "../rental/host-book.ts";
 import type { Command, CommandIo } from "./command.ts";
@@ -26,11 +26,14 @@ const usage = `clore offers [--gpu NAME] [--model TAG] [--for 8h] …
 
 Free servers in the order of what it costs to finish a job on them: rent until ready and
 while running, fees, and what an unreliable host is expected to cost. Rents nothing.
+With the same limits it names the server that \`pulumi preview\` names.
 
   --gpu NAME        a GPU class as the marketplace names it: "RTX 4090"
-  --model TAG       a model that has to fit: gemma3:4b
+  --model TAG       a model that has to fit: gemma3:4b; without --gpu any class that holds it
+  --min-vram GB     VRAM of each GPU
   --for TIME        how long it is needed: 8h, 90m, 1d12h (default ${defaultRunHours}h)
   --max-price USD   the most to pay per day, fees not counted
+  --min-reliability SHARE  0 to 1 (default ${serverDefaults.minReliability})
   --country LIST    ISO codes: DE,US
   --min-down MBPS   download speed
   --market KIND     on-demand (default) or spot
@@ -64,6 +67,8 @@ export const command: Command = {
 /** The command line, understood and checked. */
 export interface Question {
   request: OfferRequest;
+  /** What has to be downloaded there. */
+  loadGb: number;
   model: Model | undefined;
   runHours: number;
   limit: number;
@@ -90,7 +95,10 @@ export function readQuestion(argv: readonly string[]): Question {
     problems.push({ path: "--for", problem: `"${flags.for}" is no time: write 8h, 90m or 1d12h` });
   }
   const request: OfferRequest = {
+    ...serverDefaults,
     gpu: flags.gpu,
+    minVramGb: number("min-vram"),
+    minReliability: number("min-reliability") ?? serverDefaults.minReliability,
     maxPricePerDay: number("max-price"),
     minDownMbps: number("min-down"),
     countries: flags.country?.split(",").map((code) => code.trim()),
@@ -104,8 +112,10 @@ export function readQuestion(argv: readonly string[]): Question {
   if (problems.length > 0) throw new InputError("clore offers", problems);
 
   const model = flags.model === undefined ? undefined : requireModel(flags.model, catalog);
+  const room = model && model.runtime !== "api" ? roomForModels([model], request, catalog) : undefined;
   return {
-    request: model ? requestForModel(request, model, catalog) : request,
+    request: room ? requestWithRoom(request, room) : request,
+    loadGb: room?.loadGb ?? 0,
     model,
     runHours: leaseHours ?? defaultRunHours,
     limit,
@@ -138,8 +148,8 @@ export async function showOffers(
     ...known,
   });
   if (selection.offers.length === 0) throw noOfferError(selection);
-  const modelBytes = question.model?.runtime === "api" ? 0 : question.model?.downloadBytes;
-  const ranked = rank(selection.offers, { runHours: question.runHours, modelBytes, ...known });
+  const { runHours, loadGb } = question;
+  const ranked = rank(selection.offers, { runHours, modelBytes: loadGb * 1e9, ...known });
   if (question.json) {
     io.out(JSON.stringify(asJson(question, selection, ranked), undefined, 2));
     return 0;
@@ -161,6 +171,8 @@ function parseFlags(argv: readonly string[]) {
         gpu: { type: "string" },
         model: { type: "string" },
         for: { type: "string" },
+        "min-vram": { type: "string" },
+        "min-reliability": { type: "string" },
         "max-price": { type: "string" },
         country: { type: "string" },
         "min-down": { type: "string" },
@@ -178,6 +190,8 @@ function parseFlags(argv: readonly string[]) {
 
 const flagOf: Readonly<Record<string, string>> = {
   maxPricePerDay: "--max-price",
+  minVramGb: "--min-vram",
+  minReliability: "--min-reliability",
   minDownMbps: "--min-down",
   countries: "--country",
   leaseHours: "--for",

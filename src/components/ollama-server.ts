@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import { loadCatalog } from "../catalog/load.ts";
 import { OLLAMA_PORT } from "../host/ollama/client.ts";
+import type { ModelRoom } from "../market/for-model.ts";
 import { ApiKey } from "../resources/api-key.ts";
 import { HealthCheck } from "../resources/health-check.ts";
 import { Model } from "../resources/model.ts";
@@ -10,7 +11,7 @@ import { Service } from "../resources/service.ts";
 import { SshKey } from "../resources/ssh-key.ts";
 import { checked } from "./checked.ts";
 import { modelOf, orderOf, refuseContradictions, serviceOf, trialOf } from "./ollama-parts.ts";
-import { type OllamaRoom, roomFor } from "./ollama-request.ts";
+import { roomFor } from "./ollama-request.ts";
 
 const gate = fileURLToPath(new URL("../../templates/ollama/gate.mjs", import.meta.url));
 
@@ -23,7 +24,7 @@ export interface OllamaServerArgs {
   /**
    * GPU class by its marketplace name. One that cannot hold the models is refused at preview, with the GB that are
    * missing and the classes that fit.
-   * @default the cheapest class that holds them
+   * @default any class that holds them, laptop chips and mining cards aside: the offer that finishes cheapest is taken
    */
   gpu?: string;
   /** @default 1 */
@@ -78,7 +79,7 @@ export interface OllamaServerArgs {
  * Models of your own behind an endpoint: the right GPU for them is rented, Ollama installed, the models pulled, and all
  * is done only when each answered a real prompt at a measured speed.
  *
- * What it costs: the server's rent per day. A host that has no internet is sent the Ollama of this machine, if there is
+ * What it costs: the server's rent per day; `clore offers --model <tag> --for 8h` tells it. A host that has no internet is sent the Ollama of this machine, if there is
  * one; `CLORE_OLLAMA_MIRROR` names another place in the layout of Ollama's releases to download it from.
  * @example new OllamaServer("chat", { model: "gemma3:4b", rent: { maxPricePerDay: 3, lease: "8h" } })
  * @example new OllamaServer("big", { model: "gemma3:27b", gpu: "RTX 4090", rent: { market: "spot", lease: "8h" } })
@@ -110,8 +111,7 @@ export class OllamaServer extends pulumi.ComponentResource {
       this.server = args.server;
     } else {
       const room = checked(() => roomOf(tags, args));
-      if (args.gpu === undefined)
-        void pulumi.log.info(`${tags.join(", ")}: ${room.gpu} (${room.minVramGb} GB), ${room.because}`, this);
+      if (args.gpu === undefined) void pulumi.log.info(`${tags.join(", ")}: ${room.because}`, this);
       this.sshKey = new SshKey(`${name}-ssh`, {}, { parent: this });
       this.server = new Server(
         `${name}-server`,
@@ -216,7 +216,7 @@ export class OllamaServer extends pulumi.ComponentResource {
   }
 }
 
-function roomOf(tags: readonly string[], args: OllamaServerArgs): OllamaRoom {
+function roomOf(tags: readonly string[], args: OllamaServerArgs): ModelRoom {
   const { gpu, gpuCount, contextLength, parallel } = args;
   return roomFor({ tags, gpu, gpuCount, contextTokens: contextLength, parallel }, loadCatalog());
 }

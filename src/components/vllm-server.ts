@@ -5,6 +5,7 @@ import { parseHours } from "../cost/duration.ts";
 import { VLLM_ENV } from "../host/vllm/install.ts";
 import { firstCompletion, tokensPerSecond } from "../host/vllm/questions.ts";
 import { VLLM_IMAGE, VLLM_PORT, vllmCommand, vllmContainerArguments } from "../host/vllm/serve.ts";
+import { vllmContextTokens } from "../market/for-model.ts";
 import { HealthCheck } from "../resources/health-check.ts";
 import { type RentedServerArgs, Server } from "../resources/server.ts";
 import { Service } from "../resources/service.ts";
@@ -17,7 +18,8 @@ export interface VllmServerArgs {
   model: string;
   /**
    * GPU class by its marketplace name. One that cannot hold a model of the catalog is refused at preview.
-   * @default the cheapest class that holds it; with `minVramGb`, any class with so much
+   * @default any class that holds it (has `minVramGb`), laptop chips and mining cards aside: the offer that finishes
+   * cheapest is taken
    */
   gpu?: string;
   /** In GB. Needed for models that the catalog does not know. @default the catalog's figure */
@@ -69,7 +71,7 @@ export class VllmServer extends pulumi.ComponentResource {
   constructor(name: string, args: VllmServerArgs, opts?: pulumi.ComponentResourceOptions) {
     super("clore:index:VllmServer", name, {}, opts);
     const port = args.port ?? VLLM_PORT;
-    const maxModelLen = args.maxModelLen ?? 8192;
+    const maxModelLen = args.maxModelLen ?? vllmContextTokens;
     // Before anything is registered: what is wrong must not rent.
     const lines = checked(() => commandLines(args, port, maxModelLen));
 
@@ -78,15 +80,13 @@ export class VllmServer extends pulumi.ComponentResource {
     } else {
       const { model, gpu, minVramGb } = args;
       const room = checked(() => vllmRoom({ model, gpu, minVramGb, maxModelLen }, loadCatalog()));
-      void pulumi.log.info(
-        `${model}: ${room.gpu ?? "any GPU"} with ${room.minVramGb} GB, ${room.because}`,
-        this,
-      );
+      if (gpu === undefined) void pulumi.log.info(`${model}: ${room.because}`, this);
       this.sshKey = new SshKey(`${name}-ssh`, {}, { parent: this });
       this.server = new Server(
         `${name}-server`,
         {
           minDiskGb: room.minDiskGb,
+          loadGb: room.loadGb,
           ...args.rent,
           gpu: room.gpu,
           gpuCount: 1,

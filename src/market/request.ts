@@ -1,5 +1,12 @@
 import type { Currency, MarketKind } from "../clore/types.ts";
 
+/** What is asked of a server where nothing is said, by a Server as by `clore offers`. */
+export const serverDefaults = {
+  minDiskGb: 10,
+  /** Below it half of the market's hosts fail before anything runs; people can ask for less. */
+  minReliability: 0.8,
+} as const;
+
 /**
  * What a server must be like. Everything is optional: an empty request means "any free server, the cheapest".
  * Checked as a whole by `checkOfferRequest`.

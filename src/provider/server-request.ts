@@ -1,11 +1,7 @@
 import { parseHours } from "../cost/duration.ts";
 import type { Job } from "../market/rank.ts";
-import type { OfferRequest } from "../market/request.ts";
+import { type OfferRequest, serverDefaults } from "../market/request.ts";
 import type { ServerInputs } from "./server-inputs.ts";
-
-/** Below it half of the market's hosts fail before anything runs; people can ask for less. */
-const defaultReliability = 0.8;
-const defaultDiskGb = 10;
 
 /** What a Server's inputs ask of the market. */
 export function offerRequestOf(inputs: Partial<ServerInputs>): OfferRequest {
@@ -14,11 +10,11 @@ export function offerRequestOf(inputs: Partial<ServerInputs>): OfferRequest {
     gpuCount: inputs.gpuCount,
     minVramGb: inputs.minVramGb,
     minRamGb: inputs.minRamGb,
-    minDiskGb: inputs.minDiskGb ?? defaultDiskGb,
+    minDiskGb: inputs.minDiskGb ?? serverDefaults.minDiskGb,
     minCpuCores: inputs.minCpuCores,
     minDownMbps: inputs.minDownMbps,
     minUpMbps: inputs.minUpMbps,
-    minReliability: inputs.minReliability ?? defaultReliability,
+    minReliability: inputs.minReliability ?? serverDefaults.minReliability,
     countries: inputs.countries,
     excludeCountries: inputs.excludeCountries,
     excludeServerIds: inputs.excludeServers,

@@ -39,12 +39,12 @@ test("shows what finishes cheapest first, why, and what would be taken", async (
   expect(code).toBe(0);
   expect(lines).toEqual([
     " SERVER  GPU                 USD/DAY  FINISH USD     READY IN  RELIABLE  CC  WHY",
-    "  20019  RTX 4090               1.40        0.62       25 min     1.000  UA  loads 17.0 GB at 100 Mbps; no loss expected",
-    "  24507  RTX 4090               5.00        1.89        5 min     0.980  DE  loads 17.0 GB at 900 Mbps; risk costs 0.02…",
+    "  20019  RTX 4090               1.40        0.62       27 min     1.000  UA  loads 18.4 GB at 100 Mbps; no loss expected",
+    "  24507  RTX 4090               5.00        1.89        5 min     0.980  DE  loads 18.4 GB at 900 Mbps; risk costs 0.02…",
     "",
-    "3 free · 2 RTX 4090 · 2 with ≥ 24 GB VRAM · 2 with ≥ 27 GB disk · 2 for 8 h",
+    "3 free · 2 RTX 4090 · 2 with ≥ 18.8 GB VRAM · 2 with ≥ 29 GB disk · 2 with reliability ≥ 0.8 · 2 for 8 h",
     "unreadable rows left out: 1",
-    "server 20019 would be taken: RTX 4090 with 24 GB in UA, chosen over server 24507 (RTX 4090, 5.00 USD/day): finishes 1.27 USD cheaper, ready 20 min later, more reliable (1 against 0.98)",
+    "server 20019 would be taken: RTX 4090 with 24 GB in UA, chosen over server 24507 (RTX 4090, 5.00 USD/day): finishes 1.27 USD cheaper, ready 22 min later, more reliable (1 against 0.98)",
   ]);
 });
 
@@ -57,7 +57,7 @@ test("a host that failed lately is not shown, and one whose line was slow is ran
     memory: slow,
   });
   expect(lines.slice(1, 3).map((line) => line.slice(0, 7))).toEqual(["  24507", "  20019"]);
-  expect(lines[2]).toContain("loads 17.0 GB at 2 Mbps");
+  expect(lines[2]).toContain("loads 18.4 GB at 2 Mbps");
 });
 
 test("a model without a GPU class takes any GPU that holds it", async () => {
@@ -71,7 +71,7 @@ test("no row of the table is wider than 120, whatever the host calls itself", as
     gpus: Array(12).fill("RTX PRO 6000 Blackwell Max-Q \u001b[31mEdition"),
     reliability: 0.1,
   });
-  const { lines } = await run([], { api: api([long, ...market]), hasKey: true });
+  const { lines } = await run(["--min-reliability", "0"], { api: api([long, ...market]), hasKey: true });
   const table = lines.slice(0, lines.indexOf(""));
   expect(table).toHaveLength(5);
   for (const line of table) expect(line.length).toBeLessThanOrEqual(120);
@@ -82,7 +82,7 @@ test("--json says the same for programs, with the tok/s to expect", async () => 
   const { lines } = await run(["--gpu", "RTX 4090", "--model", "gemma3:4b", "--limit", "1", "--json"]);
   const answer = JSON.parse(lines.join("\n"));
   expect(answer).toMatchObject({
-    request: { gpu: "RTX 4090", minVramGb: 24 },
+    request: { gpu: "RTX 4090", minVramGb: 4.6, minDiskGb: 16, minReliability: 0.8 },
     model: "gemma3:4b",
     runHours: 24,
     funnel: expect.arrayContaining([

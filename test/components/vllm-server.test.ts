@@ -105,18 +105,16 @@ describe("the room for a model", () => {
     vllmRoom({ model, gpu: undefined, minVramGb: undefined, maxModelLen: 8192, ...more }, loadCatalog());
 
   test("is the catalog's where it knows the model, more with a longer context", () => {
-    expect(room("google/gemma-3-4b-it").minVramGb).toBe(12);
+    expect(room("google/gemma-3-4b-it")).toMatchObject({ minVramGb: 11, minDiskGb: 29, loadGb: 13.1 });
     expect(room("Qwen/Qwen2.5-7B-Instruct", { maxModelLen: 65536 }).minVramGb).toBeGreaterThan(
       room("Qwen/Qwen2.5-7B-Instruct").minVramGb - 1,
     );
   });
 
   test("is what was asked for otherwise, on any class with so much", () => {
-    expect(room("mistralai/Mistral-7B-v0.3", { minVramGb: 20 })).toEqual({
-      gpu: undefined,
-      minVramGb: 20,
-      minDiskGb: 40,
-      because: "20 GB were asked for",
-    });
+    const asked = room("mistralai/Mistral-7B-v0.3", { minVramGb: 20 });
+    expect(asked).toMatchObject({ minVramGb: 20, minDiskGb: 40, loadGb: 24.5 });
+    expect(asked.gpu).toEqual(expect.arrayContaining(["RTX A4500", "RTX 3090"]));
+    expect(asked.gpu).not.toContain("RTX 4080");
   });
 });
