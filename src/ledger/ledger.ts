@@ -39,7 +39,7 @@ export type Outcome =
   /** The service said yes; the order was not seen yet. */
   | { outcome: "accepted" }
   /**
-   * The order was seen. It bills until `cancelled` or `ended`. `certain`: the service said yes to our create, or our
+   * The order was seen. It bills until `cancelled` or `ended`. `certain`: it was seen as the service said yes, or our
    * key opened it; otherwise it was only found on the same server after an unclear answer.
    */
   | { outcome: "order"; orderId: number; certain?: boolean }
@@ -61,7 +61,9 @@ export interface Entry extends Intent {
   pid: number;
   outcome: Exclude<Outcome["outcome"], "kept"> | undefined;
   orderId: number | undefined;
-  /** Whether the order is surely ours: see `Outcome`. */
+  /** Whether the service said yes to the create: then an order was surely made. */
+  accepted: boolean;
+  /** Whether the order that was seen is surely ours: see `Outcome`. */
   certain: boolean;
   /** Whether a stack's state was seen to name it. */
   kept: boolean;
@@ -167,6 +169,7 @@ export function entriesOf(lines: readonly Line[]): Entry[] {
     const unknownYet = {
       outcome: undefined,
       orderId: undefined,
+      accepted: false,
       certain: false,
       kept: false,
       reason: undefined,
@@ -182,7 +185,8 @@ export function entriesOf(lines: readonly Line[]): Entry[] {
 
 function apply(line: Extract<Line, { kind: "outcome" }>, entry: Entry): void {
   entry.orderId = line.orderId ?? entry.orderId;
-  entry.certain ||= line.certain === true || line.outcome === "accepted";
+  entry.accepted ||= line.outcome === "accepted";
+  entry.certain ||= line.certain === true;
   if (line.outcome === "kept") {
     entry.kept = true;
     return;

@@ -1,9 +1,10 @@
-import type { MarketKind } from "../clore/types.ts";
+import type { MarketKind, Order } from "../clore/types.ts";
 import { type AcquireIo, type AcquireRequest, tryHost } from "../rental/acquire.ts";
 import { leftBehind } from "../rental/adopt.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
 import { release } from "../rental/release.ts";
 import { orderSettings } from "../rental/settings.ts";
+import { whose } from "../rental/whose.ts";
 import type { Call } from "./handler.ts";
 
 /**
@@ -20,9 +21,11 @@ export async function adoptLeftBehind(
   let live: LiveServer | undefined;
   const { claims } = call.plugin;
   const settings = orderSettings(request);
+  const isOwn = (owner: string) => owner === request.urn;
+  const asking = { ...io, whose: (order: Order) => whose(order, request.privateKey, isOwn, io) };
   for (const record of await leftBehind({ ...request, resourceId: id }, { ...io, claims })) {
     if (live) {
-      await release(record, "a second order for the same server", io);
+      await release(record, "a second order for the same server", asking);
       continue;
     }
     const isAsked =
@@ -39,7 +42,7 @@ export async function adoptLeftBehind(
       await release(outcome.live.record, "the program asks for something else now", io);
     else
       call.log.warn(
-        `order ${record.orderId} on server ${record.serverId}: ${outcome.failed}; it was given back`,
+        `order ${record.orderId} on server ${record.serverId}: ${outcome.failed}; going on without it`,
       );
   }
   return live;

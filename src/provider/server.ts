@@ -15,12 +15,11 @@ import { activeUsd } from "../rental/active.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
 import { keepCapForBid, readActive, refuseOverCap } from "../rental/budget.ts";
 import type { Choice } from "../rental/choose.ts";
-import { findOrder } from "../rental/find.ts";
-import { presenceOf } from "../rental/orders.ts";
-import { proveByKey } from "../rental/proof.ts";
+import { otherAccount, presenceOf } from "../rental/orders.ts";
 import { atPrice, type RentalRecord } from "../rental/record.ts";
 import { release } from "../rental/release.ts";
 import { bidOwn, type SpotIo, takeBack } from "../rental/spot.ts";
+import { findFor, whose } from "../rental/whose.ts";
 import type { SshTarget } from "../ssh/types.ts";
 import type { Call, Handler } from "./handler.ts";
 import { InitFailure } from "./rpc/failures.ts";
@@ -112,17 +111,17 @@ export const server: Handler<ServerInputs, ServerState> = {
     }
     // Outputs carry the inputs: the key is there without asking anybody.
     const { privateKey } = (known as ServerState & ServerInputs).sshKey ?? {};
-    const { clore } = call.plugin;
     const { signal, log } = call;
+    const isOwn = (owner: string) => owner === call.urn;
     await release(known.rental, "destroyed", {
       ...call.plugin,
       account: call.plugin.account(),
       log,
       signal,
-      async opens(orderId) {
-        const order = (await clore.myOrders({}, signal)).find((one) => one.orderId === orderId);
-        if (!order || privateKey === undefined) return false;
-        return (await proveByKey(order, privateKey, { ...call.plugin, signal })).is === "ours";
+      async whose(order) {
+        return privateKey === undefined
+          ? "unknown"
+          : whose(order, privateKey, isOwn, { ...call.plugin, signal });
       },
     });
   },
@@ -142,7 +141,7 @@ async function ensure(
   const { claims } = call.plugin;
   try {
     if (known?.rental) {
-      const record = await stillThere(known.rental, want, known.connection !== undefined, io);
+      const record = await stillThere(id, known.rental, want, known.connection !== undefined, io);
       const outcome = record && (await tryHost(record, { ...request, ...keptAsItIs(known) }, io));
       if (outcome && "live" in outcome) return handedOver(outcome.live);
       call.log.warn(
@@ -210,16 +209,13 @@ async function keepCapInPreview(choice: Choice, pricePerDayUsd: number, call: Ca
  * gone, never was, or was outbid beyond the cap.
  */
 async function stillThere(
+  id: string,
   record: RentalRecord,
   want: ServerInputs,
   wasUp: boolean,
   io: AcquireIo,
 ): Promise<RentalRecord | undefined> {
-  if (record.orderId === undefined) {
-    const limitMs = 25 * (io.pollMs ?? 1000);
-    const order = await findOrder(record.serverId, new Set(), { ...io, limitMs, accepted: record.certain });
-    return order && { ...record, orderId: order.orderId, createdAt: order.createdAt.toISOString() };
-  }
+  if (record.orderId === undefined) return foundAgain(id, record, io);
   const seen = await presenceOf({ ...record, orderId: record.orderId }, io).catch((error: unknown) => {
     const isForeign = error instanceof CloreError && error.code === "rental.other-account";
     throw isForeign ? new UnfinishedRental(record, error, error.hint) : error;
@@ -236,7 +232,7 @@ async function stillThere(
   }
   const { orderId } = record;
   const live = { ...atPrice(record, seen.order.pricePerDay), orderId, account: io.account };
-  if (record.market !== "spot") return live;
+  if (record.market !== "spot" || !record.certain) return live;
   const spot: SpotIo = { ...io, keepCap: (id, bidUsd) => keepCapForBid(id, bidUsd, io) };
   if (wasUp && !seen.order.containerUp) {
     const { bidPricePerDay: bidPerDayUsd, maxPricePerDay: maxPricePerDayUsd } = want;
@@ -245,6 +241,25 @@ async function stillThere(
     return raised;
   }
   return want.bidPricePerDay === undefined ? live : bidOwn(live, want.bidPricePerDay, spot);
+}
+
+/** The order that a create has perhaps made: only perhaps ours, until the key has opened it. */
+async function foundAgain(
+  id: string,
+  record: RentalRecord,
+  io: AcquireIo,
+): Promise<RentalRecord | undefined> {
+  const order = await findFor(record, { ...io, limitMs: 25 * (io.pollMs ?? 1000) });
+  const isFree = order !== undefined && io.claims?.adopt(order.orderId, id) !== false;
+  if (!isFree) {
+    const foreign = otherAccount(record);
+    if (record.account !== io.account) throw new UnfinishedRental(record, foreign, foreign.hint);
+    io.ledger.conclude(record.intentId, { outcome: "absent" });
+    return undefined;
+  }
+  const { orderId, createdAt } = order;
+  io.ledger.conclude(record.intentId, { outcome: "order", orderId, certain: false });
+  return { ...record, orderId, certain: false, createdAt: createdAt.toISOString() };
 }
 
 async function reachExisting(want: ServerInputs, address: string, call: Call): Promise<ServerState> {

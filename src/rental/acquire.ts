@@ -11,12 +11,12 @@ import { type BringUpIo, bringUp, type LiveServer, type Wanted } from "./bring-u
 import { readActive, refuseOverCap } from "./budget.ts";
 import type { Choice } from "./choose.ts";
 import type { Claims } from "./claims.ts";
-import { findOrder } from "./find.ts";
 import type { HostBook } from "./host-book.ts";
 import type { RentalRecord } from "./record.ts";
 import { release } from "./release.ts";
 import { orderSettings } from "./settings.ts";
 import { bidFor } from "./spot.ts";
+import { findFor } from "./whose.ts";
 
 export interface AcquireIo extends BringUpIo {
   clore: CloreApi;
@@ -154,6 +154,10 @@ export async function tryHost(
     io.hosts.succeeded(record.serverId);
     return { live };
   } catch (error) {
+    if (error instanceof CloreError && error.code === "rental.not-ours") {
+      io.ledger.conclude(record.intentId, { outcome: "absent" });
+      return { failed: error.message };
+    }
     if (io.signal.aborted || !isFault(error)) throw new UnfinishedRental(record, error);
     if (want.kept !== undefined && !endsKept.has(error.code))
       throw new UnfinishedRental(record, error, want.kept);
@@ -176,11 +180,20 @@ function hasFailedTrial(error: unknown): error is CloreError {
   return error instanceof CloreError && /^(ssh\.|host\.(too-weak|disk-full))/.test(error.code);
 }
 
-/** The market was read before other servers of the program were rented; asking again would cost five seconds each. */
+/**
+ * The market was read before other servers of the program were rented; asking again would cost five seconds each. And
+ * where an order of ours may stand, no second one is made: nobody could tell them apart.
+ */
 function isOurs(serverId: number, { ledger, account }: AcquireIo): boolean {
   return ledger
     .entries()
-    .some((one) => one.serverId === serverId && one.account === account && mayBill(one) && !one.kept);
+    .some(
+      (one) =>
+        one.serverId === serverId &&
+        one.account === account &&
+        mayBill(one) &&
+        !(one.kept && one.orderId !== undefined),
+    );
 }
 
 /** The host's fault, and no other host would share it. */
@@ -314,9 +327,9 @@ async function located(
 ): Promise<RentalRecord | { refused: string }> {
   io.log.status(`looking for the order on #${record.serverId}`);
   const limitMs = appearPolls * (io.pollMs ?? 1000);
-  let order: Awaited<ReturnType<typeof findOrder>>;
+  let order: Awaited<ReturnType<typeof findFor>>;
   try {
-    order = await findOrder(record.serverId, before, { ...io, limitMs, accepted: record.certain });
+    order = await findFor(record, { ...io, limitMs }, before);
   } catch (error) {
     throw new UnfinishedRental(record, error);
   }

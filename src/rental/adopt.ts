@@ -4,12 +4,12 @@ import { systemClock } from "../core/clock.ts";
 import { CloreError } from "../core/errors.ts";
 import { type Entry, mayBill } from "../ledger/ledger.ts";
 import type { Claims } from "./claims.ts";
-import { findOrder } from "./find.ts";
 import { presence } from "./orders.ts";
 import { type Proof, proveByKey } from "./proof.ts";
 import { usdPerDayOf } from "./rates.ts";
 import { atPrice, type RentalRecord } from "./record.ts";
 import type { ReleaseIo } from "./release.ts";
+import { findFor, whoseBy } from "./whose.ts";
 
 export interface AdoptIo extends ReleaseIo {
   orders: SharedOrders;
@@ -45,7 +45,7 @@ export async function leftBehind(want: AdoptWant, io: AdoptIo): Promise<RentalRe
   );
   const records: RentalRecord[] = [];
   for (const entry of mine.toReversed()) {
-    const record = await recordOf(entry, open, io);
+    const record = await recordOf(entry, io);
     if (record?.orderId === undefined || !io.claims.adopt(record.orderId, want.resourceId)) continue;
     io.log.info(
       `order ${record.orderId} on #${record.serverId} was left by an interrupted run: going on with it`,
@@ -63,18 +63,16 @@ export async function leftBehind(want: AdoptWant, io: AdoptIo): Promise<RentalRe
  */
 export async function recordOf(
   entry: Entry,
-  open: readonly Entry[],
   io: Omit<AdoptIo, "orders" | "claims"> & { claims?: Claims },
 ): Promise<RentalRecord | undefined> {
-  const order = entry.orderId === undefined ? await orderBehind(entry, open, io) : await known(entry, io);
+  const order = entry.orderId === undefined ? await orderBehind(entry, io) : await known(entry, io);
   if (!order) return undefined;
   return recordFor(entry, order);
 }
 
 function recordFor(entry: Entry, order: Order): RentalRecord {
   return {
-    ...atPrice(entryRecord(entry), order.pricePerDay),
-    orderId: order.orderId,
+    ...atPrice(entryRecord({ ...entry, orderId: order.orderId }), order.pricePerDay),
     createdAt: order.createdAt.toISOString(),
   };
 }
@@ -86,7 +84,7 @@ export function entryRecord(entry: Entry): RentalRecord {
     account: entry.account,
     serverId: entry.serverId,
     orderId: entry.orderId,
-    certain: entry.certain,
+    certain: entry.orderId === undefined ? entry.accepted : entry.certain,
     image: entry.image,
     settings: entry.settings,
     market: entry.market === "spot" ? "spot" : "on-demand",
@@ -119,21 +117,16 @@ async function known(
 /** The order that a create has made whose answer nobody wrote down. */
 async function orderBehind(
   entry: Entry,
-  open: readonly Entry[],
   io: Omit<AdoptIo, "orders" | "claims"> & { claims?: Claims },
 ): Promise<Order | undefined> {
-  const explained = new Set(
-    open.flatMap((one) => (one.orderId === undefined || one === entry ? [] : [one.orderId])),
-  );
   const pollMs = io.pollMs ?? 1000;
   const ageMs = (io.clock ?? systemClock).now() - entry.at.getTime();
   io.log.status(`looking for an order that an interrupted run may have left on #${entry.serverId}`);
-  const order = await findOrder(entry.serverId, explained, {
+  const order = await findFor(entryRecord(entry), {
     ...io,
     limitMs: Math.min(appearPolls * pollMs, Math.max(0, appearPolls * pollMs - ageMs)),
-    accepted: entry.certain,
   });
-  if (!order || io.claims?.isRecorded(order)) {
+  if (!order) {
     io.ledger.conclude(entry.intentId, { outcome: "absent" });
     return undefined;
   }
@@ -161,7 +154,7 @@ async function provenByKey(want: AdoptWant, io: AdoptIo): Promise<RentalRecord |
     candidates.map(async (order) => ({ order, proof: await proofOf(order, want, io) })),
   );
   for (const { order, proof } of proofs) {
-    if (proof.is !== "ours" || (proof.owner !== undefined && proof.owner !== want.urn)) continue;
+    if (whoseBy(proof, (owner) => owner === want.urn) !== "ours") continue;
     if (!io.claims.adopt(order.orderId, want.resourceId)) continue;
     io.log.info(
       `order ${order.orderId} on #${order.serverId} opens with our key and nobody claims it: going on with it`,

@@ -9,8 +9,9 @@ import type { HostFacts } from "../host/types.ts";
 import { type Promised, verifyHost } from "../host/verify.ts";
 import type { SshPool } from "../ssh/pool.ts";
 import type { SshTarget } from "../ssh/types.ts";
-import { writeOwner } from "./owner.ts";
+import { readOwner, writeOwner } from "./owner.ts";
 import { atPrice, type RentalRecord } from "./record.ts";
+import { unproven } from "./release.ts";
 
 /** What the server must turn out to be. */
 export interface Wanted {
@@ -70,6 +71,7 @@ export async function bringUp(record: RentalRecord, want: Wanted, io: BringUpIo)
     onAttempt: (error, attempt, waitedMs) =>
       io.log.status(`waiting for SSH: ${error.code}, attempt ${attempt} (${Math.round(waitedMs / 1000)} s)`),
   });
+  if (!record.certain) refuseTheirs(record, await readOwner(ssh, io.signal), want.urn);
   // Our key opened it: from here on the order is ours without a doubt, and can be given back should it be wrong.
   record.certain = true;
   io.log.status("checking the machine");
@@ -124,6 +126,16 @@ async function waitForContainer(record: RentalRecord, deadline: number, io: Brin
     onLook: (seen, waitedMs) =>
       io.log.status(`order ${record.orderId}: ${seen} (${Math.round(waitedMs / 1000)} s)`),
     code: "rental.boot-timeout",
+  });
+}
+
+/** An order that was found by its server may be another resource's with the same key. */
+function refuseTheirs(record: RentalRecord, owner: string | undefined, urn: string): void {
+  if (owner === undefined || owner === urn) return;
+  if (owner === "unreadable") throw unproven(record);
+  const { orderId, serverId } = record;
+  throw new CloreError("rental.not-ours", {
+    message: `order ${orderId} on server ${serverId} belongs to ${owner}`,
   });
 }
 

@@ -23,14 +23,14 @@ const agreeingListings = 2;
 const emptyLooks = 25;
 
 /**
- * The live order on a server, that was not there before. The service gives no id on create and has no labels:
+ * The live order on a server, that is not known to be somebody else's. The service gives no id on create and has no labels:
  * server and time are all there is, and one server carries one order at a time.
  * @returns `undefined` when listings up to the limit agree that it is not there
  * @throws CloreError `rental.unknown` when they could not be read: then nothing is known
  */
 export async function findOrder(
   serverId: number,
-  before: ReadonlySet<number>,
+  isTheirs: (order: Order) => boolean,
   io: FindIo,
 ): Promise<Order | undefined> {
   const clock = io.clock ?? systemClock;
@@ -48,7 +48,7 @@ export async function findOrder(
       if (!isEmpty) listings++;
       trouble = undefined;
       const found = orders
-        .filter((order) => order.serverId === serverId && !order.expired && !before.has(order.orderId))
+        .filter((order) => order.serverId === serverId && !order.expired && !isTheirs(order))
         .toSorted((a, b) => b.createdAt.getTime() - a.createdAt.getTime())[0];
       return found
         ? { done: true, value: found }

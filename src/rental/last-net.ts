@@ -6,6 +6,7 @@ import { type AdoptIo, entryRecord, recordOf, unexplained } from "./adopt.ts";
 import { proveByKey } from "./proof.ts";
 import type { RentalRecord } from "./record.ts";
 import { release } from "./release.ts";
+import { whose, whoseBy } from "./whose.ts";
 
 /** A key that is about to be forgotten, and with it the proof of what it was rented with. */
 export interface LastKey {
@@ -33,7 +34,7 @@ export async function giveBackLeftOvers(key: LastKey, io: AdoptIo): Promise<void
     }
   };
   for (const entry of entriesOfKey(key, open)) {
-    await attempt(nameOf(entry), () => giveBackEntry(entry, open, key, io));
+    await attempt(nameOf(entry), () => giveBackEntry(entry, key, io));
   }
   for (const order of await strangers(key, io)) {
     await attempt(`order ${order.orderId} on server ${order.serverId}`, () =>
@@ -61,20 +62,17 @@ export function nameOf(entry: Entry): string {
   return `${what} on server ${entry.serverId} (${price} per day)`;
 }
 
-async function giveBackEntry(entry: Entry, open: readonly Entry[], key: LastKey, io: AdoptIo): Promise<void> {
+async function giveBackEntry(entry: Entry, key: LastKey, io: AdoptIo): Promise<void> {
+  const isOwn = (owner: string) => stackOf(owner) === stackOf(key.urn);
+  const asking: AdoptIo = { ...io, whose: (order) => whose(order, key.privateKey, isOwn, io) };
   // Of another account, or of this one under another name: release finds out.
-  if (entry.account !== io.account) return release(entryRecord(entry), "its key is deleted", io);
-  const record = await recordOf(entry, open, io);
+  if (entry.account !== io.account) return release(entryRecord(entry), "its key is deleted", asking);
+  const record = await recordOf(entry, io);
   if (!record) return;
-  if (!record.certain && record.orderId !== undefined) {
-    const order = (await io.clore.myOrders({}, io.signal)).find((one) => one.orderId === record.orderId);
-    const proof = order && (await proveByKey(order, key.privateKey, io));
-    if (proof?.is === "ours") record.certain = true;
-  }
   io.log.warn(
     `order ${record.orderId} on server ${record.serverId} was left by an interrupted run: giving it back`,
   );
-  await release(record, "left by an interrupted run", io);
+  await release(record, "left by an interrupted run", asking);
 }
 
 /** Live orders that no entry explains, and that the key opens. */
@@ -96,9 +94,7 @@ async function strangers(key: LastKey, io: AdoptIo): Promise<Order[]> {
         `order ${order.orderId} on server ${order.serverId} (${order.pricePerDay} ${order.currency} per day) did not answer over SSH: whether this key rented it cannot be told; \`clore sweep\` shows orders that nobody owns`,
       );
     }
-    const ours =
-      proof.is === "ours" && (proof.owner === undefined || stackOf(proof.owner) === stackOf(key.urn));
-    return ours ? [order] : [];
+    return whoseBy(proof, (owner) => stackOf(owner) === stackOf(key.urn)) === "ours" ? [order] : [];
   });
 }
 

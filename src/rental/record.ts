@@ -13,8 +13,9 @@ export interface RentalRecord {
   /** `undefined`: the service was asked, and nobody knows yet whether the order exists. */
   orderId: number | undefined;
   /**
-   * Whether the order is surely ours: the service said yes to our create, or our key opened it. An order that was
-   * only found on the same server after an unclear answer may be somebody else's of the same account.
+   * Whether the order is surely ours: it was seen right after the service had said yes to our create, or our key opened
+   * it. One that was only found on the same server may be somebody else's of the same account. Without an `orderId`:
+   * whether the service said yes, so that an order was surely made.
    */
   certain: boolean;
   image: string;

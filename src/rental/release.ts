@@ -1,13 +1,14 @@
 import type { CloreApiError } from "../clore/errors.ts";
-import type { CloreApi } from "../clore/types.ts";
+import type { CloreApi, Order } from "../clore/types.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { CloreError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { type Look, until } from "../core/until.ts";
 import type { Ledger } from "../ledger/ledger.ts";
-import { findOrder } from "./find.ts";
+import type { Claims } from "./claims.ts";
 import { otherAccount, presence, presenceOf } from "./orders.ts";
 import type { RentalRecord } from "./record.ts";
+import { findFor, type Whose } from "./whose.ts";
 
 export interface ReleaseIo {
   clore: CloreApi;
@@ -18,8 +19,10 @@ export interface ReleaseIo {
   clock?: Clock;
   /** Pause between looks, in milliseconds. @default 1000 */
   pollMs?: number;
-  /** Whether our key opens the order's server; without it an order that is not surely ours is left alone. */
-  opens?(orderId: number): Promise<boolean>;
+  /** What this process knows of others. */
+  claims?: Claims;
+  /** Asks the order's server; without it an order that is not surely ours is left alone. */
+  whose?(order: Order): Promise<Whose>;
 }
 
 /** The most to wait until a cancelled order is confirmed gone, in milliseconds. */
@@ -35,28 +38,43 @@ const looksBeforeRepeat = 8;
  *   `rental.cancel-unconfirmed` naming order and price when the end could not be confirmed
  */
 export async function release(record: RentalRecord, reason: string, io: ReleaseIo): Promise<void> {
-  if (record.account !== io.account) {
-    if (record.orderId === undefined) throw otherAccount(record);
-    const seen = await presenceOf({ ...record, orderId: record.orderId }, io);
-    if (seen.is === "ended") return io.ledger.conclude(record.intentId, { outcome: "ended" });
-  }
-  const orderId =
-    record.orderId ??
-    (
-      await findOrder(record.serverId, new Set(), {
-        ...io,
-        limitMs: appearPolls * (io.pollMs ?? 1000),
-        accepted: record.certain,
-      })
-    )?.orderId;
-  if (orderId === undefined) {
-    io.ledger.conclude(record.intentId, { outcome: "absent" });
-    return;
-  }
-  // A create that was cut short leaves an order that is only probably ours: the key decides.
-  if (!record.certain && !(await io.opens?.(orderId))) throw unproven(orderId, record);
+  const orderId = await orderToCancel(record, io);
+  if (orderId === undefined) return;
   await cancelAndConfirm(orderId, record, reason, io);
   io.ledger.conclude(record.intentId, { outcome: "cancelled", reason });
+}
+
+/** The order that is surely the record's own; undefined, and concluded, when it is over or there is none. */
+async function orderToCancel(record: RentalRecord, io: ReleaseIo): Promise<number | undefined> {
+  const { orderId, intentId } = record;
+  const isRenamed = record.account !== io.account;
+  if (orderId !== undefined && record.certain && !isRenamed) return orderId;
+  const found =
+    orderId === undefined ? await foundOn(record, io) : await presenceOf({ ...record, orderId }, io);
+  if (found.is === "ended") {
+    io.ledger.conclude(intentId, { outcome: orderId === undefined ? "absent" : "ended" });
+    return undefined;
+  }
+  if (found.is === "unknown") throw unproven(record);
+  const { order } = found;
+  if (orderId !== undefined && record.certain) return orderId;
+  // It was found by its server, now or once: the key decides.
+  const whose = (await io.whose?.(order)) ?? "unknown";
+  if (whose === "ours") return order.orderId;
+  if (whose === "unknown") throw unproven({ ...record, orderId: order.orderId });
+  if (isRenamed) throw otherAccount(record);
+  io.ledger.conclude(intentId, { outcome: "absent" });
+  return undefined;
+}
+
+async function foundOn(
+  record: RentalRecord,
+  io: ReleaseIo,
+): Promise<{ is: "live"; order: Order } | { is: "ended" }> {
+  const order = await findFor(record, { ...io, limitMs: appearPolls * (io.pollMs ?? 1000) });
+  if (order) return { is: "live", order };
+  if (record.account !== io.account) throw otherAccount(record);
+  return { is: "ended" };
 }
 
 async function cancelAndConfirm(
@@ -137,9 +155,10 @@ function unconfirmed(orderId: number, record: RentalRecord, seen: string, cause:
   });
 }
 
-function unproven(orderId: number, record: RentalRecord): CloreError {
+/** An order that may be ours, and bills. */
+export function unproven({ orderId, serverId, pricePerDay, currency }: RentalRecord): CloreError {
   return new CloreError("rental.unproven", {
-    message: `order ${orderId} on server ${record.serverId} appeared after an unclear answer and our key was never seen to open it`,
+    message: `order ${orderId} on server ${serverId} (${pricePerDay} ${currency} per day) was found by its server alone, and our key was not seen to open it`,
     hint: "it may belong to another stack of the same account: look at it on clore.ai, cancel it there if nobody needs it, then run again",
     retry: "look-first",
   });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Emulator } from "../../src/emulator/server.ts";
 import { mayBill } from "../../src/ledger/ledger.ts";
 import { UnfinishedRental } from "../../src/rental/acquire.ts";
+import { release } from "../../src/rental/release.ts";
 import { Renting, startMarket } from "./support.ts";
 
 let market: Emulator;
@@ -72,8 +73,11 @@ describe("an interrupt", () => {
       record: { serverId: 101, orderId: undefined, certain: false },
     });
     expect(renting.ledger.entries().filter(mayBill)).toMatchObject([{ serverId: 101, outcome: undefined }]);
-    // It was made all the same: the record finds it, and says that nobody has proved it ours.
-    await expect(renting.giveBack(error.record)).rejects.toMatchObject({ code: "rental.unproven" });
-    await renting.giveBack({ ...error.record, certain: true });
+    // It was made all the same: the record finds it, and without the key nobody has proved it ours.
+    const io = { ...renting.io, signal: new AbortController().signal };
+    await expect(release(error.record, "destroyed", io)).rejects.toMatchObject({ code: "rental.unproven" });
+    expect(market.active()).toHaveLength(1);
+    await renting.giveBack(error.record);
+    expect(market.active()).toEqual([]);
   });
 });

@@ -61,8 +61,8 @@ test("an order that an interrupted run has left is known at what it costs by now
     pricePerDayUsd: 3,
     outcome: "order",
   } as Entry;
-  const io = { clore, signal } as unknown as Parameters<typeof recordOf>[2];
-  expect(await recordOf(entry, [entry], io)).toMatchObject({ pricePerDay: 2, pricePerDayUsd: 6 });
+  const io = { clore, signal } as unknown as Parameters<typeof recordOf>[1];
+  expect(await recordOf(entry, io)).toMatchObject({ pricePerDay: 2, pricePerDayUsd: 6 });
 });
 
 test.each([

@@ -17,6 +17,7 @@ import { type Choice, choose } from "../../src/rental/choose.ts";
 import { HostBook } from "../../src/rental/host-book.ts";
 import type { RentalRecord } from "../../src/rental/record.ts";
 import { release } from "../../src/rental/release.ts";
+import { whose } from "../../src/rental/whose.ts";
 import { fingerprintOf, generateKeyPair } from "../../src/ssh/keypair.ts";
 import { SshPool } from "../../src/ssh/pool.ts";
 import { expectNoOrders } from "../support/engine.ts";
@@ -136,7 +137,11 @@ export class Renting implements AsyncDisposable {
 
   /** Gives back with a fresh signal, as a later `destroy` does. */
   giveBack(record: RentalRecord): Promise<void> {
-    return release(record, "destroyed", { ...this.io, signal: new AbortController().signal });
+    const io = { ...this.io, signal: new AbortController().signal };
+    return release(record, "destroyed", {
+      ...io,
+      whose: (order) => whose(order, this.keys.privateKey, (owner) => owner === this.want().urn, io),
+    });
   }
 
   /** Resolves when a line that fits was logged. */
