@@ -7,6 +7,7 @@ import { bundleProxy } from "./bundle.ts";
 import { ensureOllama } from "./setup/ollama.ts";
 import { terminalLog } from "./setup/progress.mjs";
 import { ensurePulumi } from "./setup/pulumi.ts";
+import { Interrupts } from "./start/interrupts.ts";
 import { type Marketplace, readBooks, startMarketplace, stopMarketplace } from "./start/marketplace.ts";
 import { ollamaConfig, servesModels } from "./start/ollama.ts";
 import { parseOptions, type StartOptions, usage } from "./start/options.ts";
@@ -26,17 +27,16 @@ import { existsStack, initStack, unlock } from "./start/stack.ts";
 
 const log = terminalLog();
 const phases = new Phases();
-let interrupted: number | undefined;
-process.on("SIGINT", () => {
-  const now = performance.now();
-  // One Ctrl-C can come several times: from the terminal's group, from npm, from run.mjs.
-  if (interrupted !== undefined && now - interrupted > 1000) process.exit(130);
-  if (interrupted !== undefined) return;
-  interrupted = now;
-  // The engine has it from the terminal too, and answers with what it knows; then everything is given back.
-  log.warn("\ninterrupted: giving back what was rented (once more: stop at once)");
-});
-process.on("SIGTERM", () => process.emit("SIGINT"));
+const atOnce = new AbortController();
+const interrupts = new Interrupts(
+  () => log.warn("\ninterrupted: giving back what was rented (once more: stop at once)"),
+  () => {
+    atOnce.abort();
+    log.warn("\nstopped at once: what is left may bill; take it down with: npm start -- --down");
+    process.exit(130);
+  },
+);
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupts.signalled());
 
 try {
   const options = parseOptions(process.argv.slice(2));
@@ -46,9 +46,9 @@ try {
 } catch (error) {
   log.clear();
   // After Ctrl-C that `pulumi` failed is no news; that something is left would be.
-  const isNews = interrupted === undefined || (error instanceof CloreError && error.code === "start.left");
+  const isNews = !interrupts.seen || (error instanceof CloreError && error.code === "start.left");
   process.stderr.write(isNews ? `${describeError(error)}\n` : "interrupted\n");
-  process.exitCode = interrupted !== undefined ? 130 : error instanceof InputError ? 2 : 1;
+  process.exitCode = interrupts.seen ? 130 : error instanceof InputError ? 2 : 1;
 }
 
 /** Up, ask, and give everything back, whatever happens in between. */
@@ -85,10 +85,11 @@ async function up(options: StartOptions): Promise<void> {
     );
     await phases.time("questions", () => ask(session, marketplace));
   } catch (error) {
+    if (isInterruption(error)) interrupts.learned();
     await giveBack(session, marketplace);
     throw error;
   }
-  if (options.keep && interrupted === undefined) return explainKept(session, marketplace);
+  if (options.keep && !interrupts.seen) return explainKept(session, marketplace);
   await giveBack(session, marketplace);
 }
 
@@ -264,15 +265,34 @@ async function down(): Promise<void> {
   await giveBack(session, undefined);
 }
 
+/** A Ctrl-C here is asked about once: it stops the live display, never the giving back. */
+async function destroy(session: Session): Promise<void> {
+  const run = (shielded: boolean) =>
+    pulumi(session, ["destroy", "--yes", "--skip-preview", "--suppress-permalink=true"], {
+      shielded,
+      signal: atOnce.signal,
+    });
+  try {
+    await run(interrupts.seen);
+  } catch (error) {
+    if (!isInterruption(error)) throw error;
+    interrupts.learned();
+    await unlock(session);
+    await run(true);
+  }
+}
+
+function isInterruption(error: unknown): boolean {
+  return error instanceof CloreError && error.code === "interrupted";
+}
+
 /** Destroys, proves that nothing is left, and removes the traces; says exactly what is left where that fails. */
 async function giveBack(session: Session, marketplace: Marketplace | undefined): Promise<void> {
   const apiUrl = marketplace?.apiUrl ?? session.env.CLORE_API_URL;
   try {
     if (await existsStack(session)) {
       await unlock(session);
-      await phases.time("destroy", () =>
-        pulumi(session, ["destroy", "--yes", "--skip-preview", "--suppress-permalink=true"]),
-      );
+      await phases.time("destroy", () => destroy(session));
       const left = await resourcesLeft(session);
       if (left > 0)
         throw new CloreError("start.left", { message: `${left} resources are still in the state` });

@@ -1,27 +1,62 @@
 import { spawn } from "node:child_process";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { CloreError } from "../../src/core/errors.ts";
 import type { Session } from "./session.ts";
+
+export interface RunOptions {
+  /**
+   * Keeps the terminal's Ctrl-C from it: in a process group of its own, and with plain output, for only the terminal's own
+   * group may have its live display.
+   */
+  shielded?: boolean;
+  /** Kills it. */
+  signal?: AbortSignal;
+}
 
 /**
  * Runs `pulumi` in the session with its output shown as it is: a terminal gets the engine's live display. Ctrl-C
  * reaches the engine by the terminal itself, and it stops in good order.
- * @throws CloreError `start.pulumi-failed`
+ * @throws CloreError `start.pulumi-failed`, `interrupted` where Ctrl-C stopped it
  */
-export async function pulumi(session: Session, args: readonly string[]): Promise<void> {
-  const child = spawn("pulumi", [...args, "--stack", session.stack], {
+export async function pulumi(
+  session: Session,
+  args: readonly string[],
+  { shielded = false, signal }: RunOptions = {},
+): Promise<void> {
+  const events = join(session.directory, "events.jsonl");
+  rmSync(events, { force: true });
+  const child = spawn("pulumi", [...args, "--stack", session.stack, "--event-log", events], {
     cwd: session.directory,
-    env: { ...process.env, ...session.env },
-    stdio: "inherit",
+    // As Pulumi's own Automation API does: without it there is no --event-log.
+    env: { ...process.env, ...session.env, PULUMI_DEBUG_COMMANDS: "true" },
+    stdio: [shielded ? "ignore" : "inherit", "inherit", "inherit"],
+    detached: shielded,
+    ...(signal ? { signal, killSignal: "SIGKILL" } : {}),
   });
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (exitCode) => resolve(exitCode));
-  });
-  if (code !== 0) {
-    throw new CloreError("start.pulumi-failed", {
-      message: `pulumi ${args[0]} ended with exit code ${code}`,
+  const { code, by } = await new Promise<{ code: number | null; by: NodeJS.Signals | null }>(
+    (resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (exitCode, exitSignal) => resolve({ code: exitCode, by: exitSignal }));
+    },
+  );
+  if (code === 0) return;
+  if (by === "SIGINT" || (existsSync(events) && hadInterrupt(readFileSync(events, "utf8"))))
+    throw new CloreError("interrupted", {
+      message: `pulumi ${args[0]} was stopped by Ctrl-C`,
+      retry: "later",
     });
-  }
+  throw new CloreError("start.pulumi-failed", {
+    message: `pulumi ${args[0]} ended with ${by ?? `exit code ${code}`}`,
+  });
+}
+
+/**
+ * Whether the engine's events say that Ctrl-C was pressed. Its live display reads the terminal raw: then no signal tells of
+ * it, and its exit code is that of any failure. Pure.
+ */
+export function hadInterrupt(events: string): boolean {
+  return events.includes('"stdoutEvent":{"message":"^C received');
 }
 
 /** Runs `pulumi` and gives what it prints. */
@@ -30,6 +65,7 @@ export async function pulumiText(session: Session, args: readonly string[]): Pro
     cwd: session.directory,
     env: { ...process.env, ...session.env },
     stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
   });
   let text = "";
   child.stdout.setEncoding("utf8").on("data", (piece: string) => {

@@ -1,6 +1,8 @@
 import { execa } from "execa";
+import { CloreError, printable } from "../../src/core/errors.ts";
 import type { Session } from "./session.ts";
 
+/** In a process group of its own: what a Ctrl-C at the terminal ends half-way would say that there is no stack. */
 function quietly(session: Session, args: readonly string[]) {
   return execa("pulumi", args, {
     cwd: session.directory,
@@ -8,12 +10,18 @@ function quietly(session: Session, args: readonly string[]) {
     reject: false,
     stdin: "ignore",
     all: true,
+    detached: true,
+    // A group that lives on is the engine's to end, and these take a second.
+    cleanup: false,
   });
 }
 
+/** @throws CloreError `start.pulumi-failed`: a question that failed is no answer */
 export async function existsStack(session: Session): Promise<boolean> {
-  const { exitCode } = await quietly(session, ["stack", "export", "--stack", session.stack]);
-  return exitCode === 0;
+  const { exitCode, stdout, all } = await quietly(session, ["stack", "ls", "--json"]);
+  if (exitCode !== 0)
+    throw new CloreError("start.pulumi-failed", { message: "pulumi stack ls failed", seen: printable(all) });
+  return (JSON.parse(stdout) as { name: string }[]).some(({ name }) => name === session.stack);
 }
 
 export async function initStack(session: Session): Promise<void> {
