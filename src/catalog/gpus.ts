@@ -1,5 +1,5 @@
 import { CloreError } from "../core/errors.ts";
-import { nearest } from "./nearest.ts";
+import { nearest, ownFileHint } from "./nearest.ts";
 import type { CapturedRent, Catalog, Gpu } from "./schema.ts";
 
 /**
@@ -25,7 +25,7 @@ export function requireGpu(name: string, catalog: Catalog): Gpu {
   if (gpu) return gpu;
   throw new CloreError("catalog.unknown-gpu", {
     message: `no GPU class is called "${name}"`,
-    hint: `nearest: ${nearestGpus(name, catalog).join(", ")}; others can be added in a catalog file of your own`,
+    hint: `nearest: ${nearestGpus(name, catalog).join(", ")}; ${ownFileHint}`,
   });
 }
 

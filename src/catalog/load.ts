@@ -1,26 +1,45 @@
 import { readFileSync } from "node:fs";
+import { delimiter, isAbsolute } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isNode, LineCounter, parseDocument } from "yaml";
 import { CloreError } from "../core/errors.ts";
 import { gpuKey } from "./gpus.ts";
 import { type Catalog, catalogFile } from "./schema.ts";
 
-/** Read once a process: every check of an input asks for it, and reading takes 20 ms. */
+/** Read once a process: every check of an input asks for them, and reading takes 20 ms. */
 let builtIn: Catalog | undefined;
+let configured: { files: string; catalog: Catalog } | undefined;
+
+/**
+ * The catalog that program, plugin and command line all go by: the built-in one, and on top the files that
+ * `CLORE_CATALOG` names (docs/catalog.md), whole paths with `:` between (`;` on Windows).
+ * @throws what `loadCatalog` throws; catalog.unreadable for a path that is not whole: the program, the plugin and the
+ * command line run in different folders
+ */
+export function configuredCatalog(env: Readonly<Record<string, string | undefined>> = process.env): Catalog {
+  const files = env.CLORE_CATALOG ?? "";
+  if (configured?.files !== files) {
+    const paths = files.split(delimiter).filter((path) => path !== "");
+    for (const path of paths) requireWhole(path);
+    configured = { files, catalog: loadCatalog(paths) };
+  }
+  return configured.catalog;
+}
 
 /**
  * The built-in catalog with the user's files on top: an entry of the same GPU, tag, or (for prices) GPU and count
  * replaces the built-in one. Files may hold any of the sections `gpus`, `models`, `prices`, `tagsWithoutFigures`.
  * The result is shared between callers: not to be changed.
+ * @param base what the files go on top of, instead of the built-in catalog
  * @throws catalog.unreadable when a file cannot be read; catalog.invalid with every mistake as file:line:column
  * @example loadCatalog(["./my-models.yaml"])
  */
-export function loadCatalog(userFiles: readonly string[] = []): Catalog {
+export function loadCatalog(userFiles: readonly string[] = [], base?: Catalog): Catalog {
   builtIn ??= ["gpus.yaml", "models.yaml", "prices.yaml"]
     .map((name) => fileURLToPath(new URL(name, import.meta.url)))
     .map(readCatalog)
     .reduce(mergeCatalogs);
-  return userFiles.map(readCatalog).reduce(mergeCatalogs, builtIn);
+  return userFiles.map(readCatalog).reduce(mergeCatalogs, base ?? builtIn);
 }
 
 const readCatalog = (path: string) => parseCatalog(readText(path), path);
@@ -81,6 +100,14 @@ function readText(path: string): string {
       cause,
     });
   }
+}
+
+function requireWhole(path: string): void {
+  if (isAbsolute(path)) return;
+  throw new CloreError("catalog.unreadable", {
+    message: `CLORE_CATALOG names "${path}", which is not a whole path`,
+    hint: `write it from the root on, as in ${process.cwd()}/${path}: what reads it runs in different folders`,
+  });
 }
 
 /** Where the nearest thing that exists on the way to `path` stands: a missing key is shown at its parent. */

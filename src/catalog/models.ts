@@ -1,5 +1,5 @@
 import { CloreError } from "../core/errors.ts";
-import { editDistance } from "./nearest.ts";
+import { editDistance, ownFileHint } from "./nearest.ts";
 import type { Catalog, Model } from "./schema.ts";
 
 /**
@@ -13,12 +13,12 @@ export function requireModel(tag: string, catalog: Catalog): Model {
   if (catalog.tagsWithoutFigures.includes(tag.trim().toLowerCase())) {
     throw new CloreError("catalog.no-figures", {
       message: `the model ${tag} exists, but its size is not in the catalog`,
-      hint: "add it with downloadBytes and kv in a catalog file of your own",
+      hint: "add it with downloadBytes and kv in a catalog file of your own, named by CLORE_CATALOG",
     });
   }
   throw new CloreError("catalog.unknown-model", {
     message: `there is no model "${tag}"`,
-    hint: `nearest: ${nearestModels(tag, catalog).join(", ")}; others can be added in a catalog file of your own`,
+    hint: `nearest: ${nearestModels(tag, catalog).join(", ")}; ${ownFileHint}`,
   });
 }
 

@@ -1,3 +1,6 @@
+/** Where nothing near is meant. */
+export const ownFileHint = "others can be added in a catalog file of your own, named by CLORE_CATALOG";
+
 /**
  * The candidates that look most like `text`, nearest first: by edits, and by what `text` is a part of ("4090").
  * @param key what is compared; both sides go through it

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { findGpu, gpuMatcher } from "../catalog/gpus.ts";
-import { loadCatalog } from "../catalog/load.ts";
+import { configuredCatalog, loadCatalog } from "../catalog/load.ts";
 import { requireModel } from "../catalog/models.ts";
 import type { Catalog, Model } from "../catalog/schema.ts";
 import { expectedSpeed } from "../catalog/speed.ts";
@@ -37,7 +37,8 @@ With the same limits it names the server that \`pulumi preview\` names.
   --country LIST    ISO codes: DE,US
   --min-down MBPS   download speed
   --market KIND     on-demand (default) or spot
-  --catalog FILE    GPUs, models and prices of your own, besides the built-in ones
+  --catalog FILE    GPUs, models and prices of your own, besides the built-in ones; CLORE_CATALOG
+                    names such files for \`pulumi up\` too
   --limit N         rows to show (default 10)
   --json            for programs
 
@@ -50,7 +51,7 @@ export const command: Command = {
   summary: "the offers that finish a job cheapest",
   usage,
   async run(argv, io) {
-    const question = readQuestion(argv);
+    const question = readQuestion(argv, io.env);
     const apiUrl = io.env.CLORE_API_URL ?? defaultApiUrl;
     const apiKey = io.env.CLORE_API_KEY ? new Secret(io.env.CLORE_API_KEY) : undefined;
     const gate = openRateGate({ directory: stateDirectory(io.env), apiUrl, apiKey });
@@ -77,7 +78,7 @@ export interface Question {
 }
 
 /** @throws InputError with every mistake at once, catalog.unknown-model, catalog.model-does-not-fit */
-export function readQuestion(argv: readonly string[]): Question {
+export function readQuestion(argv: readonly string[], env: CommandIo["env"] = {}): Question {
   const flags = parseFlags(argv);
   const problems: InputProblem[] = [];
   const number = (flag: keyof typeof flags): number | undefined => {
@@ -105,7 +106,7 @@ export function readQuestion(argv: readonly string[]): Question {
     market: flags.market as OfferRequest["market"],
     leaseHours,
   };
-  const catalog = loadCatalog(flags.catalog);
+  const catalog = loadCatalog(flags.catalog, configuredCatalog(env));
   const reported = new Set(problems.map((p) => p.path));
   const wrong = checkOfferRequest(request, catalog).map((p) => ({ ...p, path: asFlag(p.path) }));
   problems.push(...wrong.filter((p) => !reported.has(p.path.replace(/\[.*/, ""))));

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
-import { loadCatalog } from "../catalog/load.ts";
+import { configuredCatalog } from "../catalog/load.ts";
 import { OLLAMA_PORT } from "../host/ollama/client.ts";
 import type { ModelRoom } from "../market/for-model.ts";
 import { ApiKey } from "../resources/api-key.ts";
@@ -218,5 +218,5 @@ export class OllamaServer extends pulumi.ComponentResource {
 
 function roomOf(tags: readonly string[], args: OllamaServerArgs): ModelRoom {
   const { gpu, gpuCount, contextLength, parallel } = args;
-  return roomFor({ tags, gpu, gpuCount, contextTokens: contextLength, parallel }, loadCatalog());
+  return roomFor({ tags, gpu, gpuCount, contextTokens: contextLength, parallel }, configuredCatalog());
 }

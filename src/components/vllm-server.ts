@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { loadCatalog } from "../catalog/load.ts";
+import { configuredCatalog } from "../catalog/load.ts";
 import { CloreError } from "../core/errors.ts";
 import { parseHours } from "../cost/duration.ts";
 import { VLLM_ENV } from "../host/vllm/install.ts";
@@ -79,7 +79,7 @@ export class VllmServer extends pulumi.ComponentResource {
       this.server = args.server;
     } else {
       const { model, gpu, minVramGb } = args;
-      const room = checked(() => vllmRoom({ model, gpu, minVramGb, maxModelLen }, loadCatalog()));
+      const room = checked(() => vllmRoom({ model, gpu, minVramGb, maxModelLen }, configuredCatalog()));
       if (gpu === undefined) void pulumi.log.info(`${model}: ${room.because}`, this);
       this.sshKey = new SshKey(`${name}-ssh`, {}, { parent: this });
       this.server = new Server(

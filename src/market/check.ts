@@ -1,4 +1,5 @@
 import { findGpu, gpuNames, nearestGpus } from "../catalog/gpus.ts";
+import { ownFileHint } from "../catalog/nearest.ts";
 import type { Catalog } from "../catalog/schema.ts";
 import { currencies } from "../clore/types.ts";
 import type { InputProblem } from "../core/errors.ts";
@@ -43,7 +44,9 @@ function checkGpu({ gpu, gpuCount, minVramGb }: OfferRequest, catalog: Catalog):
     if (found) return [found];
     const near = nearestGpus(name, catalog).map((one) => `"${one}"`);
     const path = typeof gpu === "string" ? "gpu" : `gpu[${i}]`;
-    problems.push(problem(path, `no GPU class is called "${name}"; nearest: ${near.join(", ")}`));
+    problems.push(
+      problem(path, `no GPU class is called "${name}"; nearest: ${near.join(", ")}; ${ownFileHint}`),
+    );
     return [];
   });
   if (minVramGb !== undefined && known.length > 0 && known.length === names.length) {

@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { loadCatalog } from "../catalog/load.ts";
+import { configuredCatalog } from "../catalog/load.ts";
 import { findModel, nearestModels } from "../catalog/models.ts";
+import { ownFileHint } from "../catalog/nearest.ts";
 import type { Catalog } from "../catalog/schema.ts";
 import { CloreError, type InputProblem } from "../core/errors.ts";
 import { parseHours } from "../cost/duration.ts";
@@ -41,7 +42,7 @@ export function modelRules({ tag, registry }: Partial<ModelInputs>): InputProble
     if (!(error instanceof CloreError)) throw error;
     return [{ path: "tag", problem: `${error.message}; ${error.hint}` }];
   }
-  const problem = registry === undefined ? unknownTagProblem(tag, loadCatalog()) : undefined;
+  const problem = registry === undefined ? unknownTagProblem(tag, configuredCatalog()) : undefined;
   return problem === undefined ? [] : [{ path: "tag", problem }];
 }
 
@@ -58,5 +59,5 @@ export function unknownTagProblem(tag: string, catalog: Catalog): string | undef
   const known = [...catalog.models.map((one) => one.tag), ...catalog.tagsWithoutFigures];
   if (known.includes(tag.trim().toLowerCase())) return undefined;
   if (!/^\d+(\.\d+)?b$/.test(size) || !known.some((one) => one.startsWith(`${family}:`))) return undefined;
-  return `there is no model "${tag}"; nearest: ${nearestModels(tag, catalog).join(", ")}`;
+  return `there is no model "${tag}"; nearest: ${nearestModels(tag, catalog).join(", ")}; ${ownFileHint}`;
 }

@@ -1,6 +1,6 @@
 import { fitModel } from "../catalog/fit.ts";
 import { findGpu } from "../catalog/gpus.ts";
-import { loadCatalog } from "../catalog/load.ts";
+import { configuredCatalog } from "../catalog/load.ts";
 import { findModel, nearestModels } from "../catalog/models.ts";
 import type { Catalog, Model } from "../catalog/schema.ts";
 import { expectedSpeed } from "../catalog/speed.ts";
@@ -54,7 +54,7 @@ export const model: Handler<ModelInputs, ModelState> = {
   },
 
   async preview(want, call) {
-    const known = want.tag === undefined ? undefined : findModel(want.tag, loadCatalog());
+    const known = want.tag === undefined ? undefined : findModel(want.tag, configuredCatalog());
     if (known && known.runtime !== "api")
       call.log.status(`would pull ${known.tag}, ${formatBytes(known.downloadBytes)}`);
     return {};
@@ -118,7 +118,7 @@ export async function ensureModelOn(
   call: Call,
 ): Promise<ModelState> {
   const reference = modelReference(want.tag, want.registry);
-  const catalog = loadCatalog();
+  const catalog = configuredCatalog();
   const inCatalog = findModel(want.tag, catalog);
   await using ssh = await connectTo(want.connection, call, 60_000);
   const facts = await readFacts(ssh, { signal: call.signal });

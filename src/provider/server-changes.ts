@@ -1,5 +1,5 @@
 import { gpuMatcher, gpuNames } from "../catalog/gpus.ts";
-import { loadCatalog } from "../catalog/load.ts";
+import { configuredCatalog } from "../catalog/load.ts";
 import type { Change } from "./handler.ts";
 import { stable } from "./rpc/values.ts";
 import { defaultImage, type ServerInputs } from "./server-inputs.ts";
@@ -30,7 +30,7 @@ const satisfied: Readonly<
 
 /** As offers are filtered: an alias is the same class. */
 function isOneOf(wanted: string | readonly string[], gpu: string): boolean {
-  const classOf = gpuMatcher(loadCatalog());
+  const classOf = gpuMatcher(configuredCatalog());
   return gpuNames(wanted).some((name) => classOf(name) === classOf(gpu));
 }
 

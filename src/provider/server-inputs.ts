@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { loadCatalog } from "../catalog/load.ts";
+import { configuredCatalog } from "../catalog/load.ts";
 import { currencies } from "../clore/types.ts";
 import type { InputProblem } from "../core/errors.ts";
 import { checkOfferRequest } from "../market/check.ts";
@@ -139,7 +139,7 @@ export function serverRules(
     problems.push({ path: "lease", problem: 'should be a duration such as "90m", "8h" or "3d", or "none"' });
   }
   problems.push(...trialRules(inputs.trial));
-  const ofMarket = checkOfferRequest(offerRequestOf(inputs), loadCatalog());
+  const ofMarket = checkOfferRequest(offerRequestOf(inputs), configuredCatalog());
   return [...problems, ...ofMarket.map(({ path, problem }) => ({ path: inputName(path), problem }))];
 }
 

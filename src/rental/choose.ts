@@ -1,5 +1,5 @@
 import { gpuMatcher } from "../catalog/gpus.ts";
-import { loadCatalog } from "../catalog/load.ts";
+import { configuredCatalog } from "../catalog/load.ts";
 import type { SharedOrders } from "../clore/shared-orders.ts";
 import type { CloreApi, Order, RenterFees } from "../clore/types.ts";
 import type { Log } from "../core/log.ts";
@@ -64,7 +64,7 @@ export async function choose(request: OfferRequest, job: Job, io: ChooseIo): Pro
   const selection = select(
     market.servers,
     { ...request, excludeServerIds: busy },
-    { gpuClass: gpuMatcher(loadCatalog()), ownServerIds: market.ownServerIds, wallets, ...context },
+    { gpuClass: gpuMatcher(configuredCatalog()), ownServerIds: market.ownServerIds, wallets, ...context },
   );
   if (selection.offers.length === 0) throw noOfferError(selection);
   const ranked = rank(selection.offers, { ...job, ...context });

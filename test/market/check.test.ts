@@ -15,7 +15,8 @@ test.each<Case>([
     name: "digits swapped",
     request: { gpu: "RTX 4900" },
     path: "gpu",
-    problem: 'no GPU class is called "RTX 4900"; nearest: "RTX 4090", "RTX 3090", "RTX 4090 D"',
+    problem:
+      'no GPU class is called "RTX 4900"; nearest: "RTX 4090", "RTX 3090", "RTX 4090 D"; others can be added in a catalog file of your own, named by CLORE_CATALOG',
   },
   {
     name: "one of several",

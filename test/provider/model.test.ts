@@ -72,7 +72,11 @@ test.each([
 
 test.each([
   { tag: "gemma3:4b", problem: undefined },
-  { tag: "qwen3.5:7b", problem: 'there is no model "qwen3.5:7b"; nearest: qwen3.5:9b, qwen2.5:7b' },
+  {
+    tag: "qwen3.5:7b",
+    problem:
+      'there is no model "qwen3.5:7b"; nearest: qwen3.5:9b, qwen2.5:7b; others can be added in a catalog file of your own, named by CLORE_CATALOG',
+  },
   { tag: "qwen3.5:122b", problem: undefined },
   { tag: "gemma3:4b-it-q8_0", problem: undefined },
   { tag: "llama3.2:3b", problem: undefined },
@@ -94,7 +98,12 @@ test("all mistakes are told at once, with what to write instead", () => {
   expect(problems.map(({ path }) => path)).toEqual(["digest", "registry", "minVramShare", "maxTimeToReady"]);
   const rules = checkInputs(model as unknown as Handler, { ...inputs, tag: "qwen3.5:7b" });
   expect(rules.problems).toEqual([
-    { path: "tag", problem: expect.stringContaining("nearest: qwen3.5:9b, qwen2.5:7b") },
+    {
+      path: "tag",
+      problem: expect.stringContaining(
+        "nearest: qwen3.5:9b, qwen2.5:7b; others can be added in a catalog file of your own, named by CLORE_CATALOG",
+      ),
+    },
   ]);
 });
 

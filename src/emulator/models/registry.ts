@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { loadCatalog } from "../../catalog/load.ts";
+import { configuredCatalog } from "../../catalog/load.ts";
 import { tinyModel } from "./tiny.ts";
 
 /** What can be wrong with the model's data. Each strikes the next `times` requests for it. */
@@ -166,7 +166,7 @@ export async function startModelRegistry(options: ModelRegistryOptions = {}): Pr
 }
 
 function catalogTags(): string[] {
-  return loadCatalog().models.flatMap(({ tag, runtime }) => (runtime === "ollama" ? [tag] : []));
+  return configuredCatalog().models.flatMap(({ tag, runtime }) => (runtime === "ollama" ? [tag] : []));
 }
 
 /** Threads that wait for each other on a busy machine make so small a model a hundred times slower. */
