@@ -68,10 +68,46 @@ export class PullProgress {
 
 /** `gemma3:4b: 43 % of 3.3 GB, 12.1 MB/s, 2 min left` */
 export function describePull(tag: string, state: PullState): string {
-  const percent = state.totalBytes === 0 ? 0 : Math.floor((state.doneBytes / state.totalBytes) * 100);
-  const speed = state.bytesPerSecond === undefined ? "" : `, ${(state.bytesPerSecond / 1e6).toFixed(1)} MB/s`;
+  const speed = state.bytesPerSecond === undefined ? "" : `, ${formatSpeed(state.bytesPerSecond)}`;
   const left = state.secondsLeft === undefined ? "" : `, ${formatSeconds(state.secondsLeft)} left`;
-  return `${tag}: ${percent} % of ${formatBytes(state.totalBytes)}${speed}${left}`;
+  return `${tag}: ${percentOf(state)} % of ${formatBytes(state.totalBytes)}${speed}${left}`;
+}
+
+/** The whole percent that is there. */
+export function percentOf({ doneBytes, totalBytes }: PullState): number {
+  return totalBytes === 0 ? 0 : Math.floor((doneBytes / totalBytes) * 100);
+}
+
+function formatSpeed(bytesPerSecond: number): string {
+  return bytesPerSecond < 0.1e6
+    ? `${Math.round(bytesPerSecond / 1e3)} kB/s`
+    : `${(bytesPerSecond / 1e6).toFixed(1)} MB/s`;
+}
+
+/** At the same percent the speed alone is told so often. */
+const samePercentMs = 10_000;
+
+/**
+ * Which of a pull's events are told: each step once, and of the bytes a new percent at most once a second. Ollama sends
+ * many a second, and without a terminal the engine writes a row for each. Pure but for its own memory.
+ */
+export class Sparing {
+  #step: string | undefined;
+  #percent: number | undefined;
+  #at = Number.NEGATIVE_INFINITY;
+
+  step(text: string): boolean {
+    const isNew = text !== this.#step;
+    this.#step = text;
+    return isNew;
+  }
+
+  percent(percent: number, now: number): boolean {
+    if (now - this.#at < (percent === this.#percent ? samePercentMs : 1000)) return false;
+    this.#percent = percent;
+    this.#at = now;
+    return true;
+  }
 }
 
 /** @example formatBytes(3.3e9) // "3.3 GB" */

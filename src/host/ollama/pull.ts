@@ -4,7 +4,7 @@ import type { Log } from "../../core/log.ts";
 import { formatSeconds } from "../../cost/duration.ts";
 import { isDiskFull } from "../failure.ts";
 import type { OllamaClient } from "./client.ts";
-import { describePull, formatBytes, PullProgress, type PullState } from "./progress.ts";
+import { describePull, formatBytes, PullProgress, type PullState, percentOf, Sparing } from "./progress.ts";
 import type { ModelReference } from "./reference.ts";
 
 export interface PullOptions {
@@ -38,7 +38,7 @@ type Outcome = { is: "done" } | { is: "stalled" } | { is: "broken"; seen: string
  * `model.pull-failed`
  */
 export async function pullModel(
-  client: OllamaClient,
+  client: Pick<OllamaClient, "pull">,
   reference: ModelReference,
   options: PullOptions,
 ): Promise<void> {
@@ -66,7 +66,7 @@ export async function pullModel(
 }
 
 async function tryOnce(
-  client: OllamaClient,
+  client: Pick<OllamaClient, "pull">,
   reference: ModelReference,
   progress: PullProgress,
   deadline: number,
@@ -79,6 +79,7 @@ async function tryOnce(
   let lastProgress = start;
   let lastSeen = "";
   let lastStatus = "";
+  const sparing = new Sparing();
   let tooSlow: CloreError | undefined;
   const watch = setInterval(
     () => {
@@ -107,9 +108,9 @@ async function tryOnce(
       if (seen !== lastSeen) lastProgress = now;
       lastSeen = seen;
       lastStatus = event.status;
-      log.status(
-        event.digest ? describePull(reference.tag, state) : `${reference.tag}: ${printable(event.status)}`,
-      );
+      if (event.digest) {
+        if (sparing.percent(percentOf(state), now)) log.status(describePull(reference.tag, state));
+      } else if (sparing.step(event.status)) log.status(`${reference.tag}: ${printable(event.status)}`);
     }
     return { is: "broken", seen: "Ollama ended the pull without a word" };
   } catch (error) {

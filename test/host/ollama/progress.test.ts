@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { silentLog } from "../../../src/core/log.ts";
 import { describePull, PullProgress, type PullState } from "../../../src/host/ollama/progress.ts";
-import { judgeLine, patienceMs } from "../../../src/host/ollama/pull.ts";
+import { judgeLine, patienceMs, pullModel } from "../../../src/host/ollama/pull.ts";
+import { modelReference } from "../../../src/host/ollama/reference.ts";
 
 const event = (digest: string, completed: number, total: number) => ({
   status: "pulling",
@@ -17,6 +19,43 @@ test("tells percentage, speed and time left", () => {
   expect(describePull("gemma3:4b", progress.state())).toBe(
     "gemma3:4b: 10 % of 3.3 GB, 33.0 MB/s, 2 min left",
   );
+});
+
+test("a slow line is told in kB/s", () => {
+  const progress = new PullProgress(1e6);
+  progress.add(event("a", 0, 1e6), 0);
+  progress.add(event("a", 400e3, 1e6), 10_000);
+  expect(describePull("tiny", progress.state())).toBe("tiny: 40 % of 1.0 MB, 40 kB/s, 15 s left");
+});
+
+test("a pull tells at most once a second, and of the same percent every 10 s: a log has a row for each", async () => {
+  let now = 0;
+  const clock = { now: () => now, sleep: () => Promise.reject(new Error("nothing to wait for")) };
+  const told: string[] = [];
+  const client = {
+    async *pull() {
+      yield { status: "pulling manifest" };
+      // 20 events a second: a second's worth of bytes, then none for a while.
+      for (; now < 25_000; now += 50) yield event("a", Math.min(now, 1000) * 0.4e3, 1e6);
+      for (let i = 0; i < 9; i++) yield { status: "verifying sha256 digest" };
+      yield { status: "success" };
+    },
+  };
+  await pullModel(client, modelReference("tiny:1b", undefined), {
+    expectedBytes: undefined,
+    limitMs: 1e6,
+    log: { ...silentLog, status: (text) => told.push(`${now / 1000} s: ${text.replace(/, .*/, "")}`) },
+    signal: new AbortController().signal,
+    clock,
+  });
+  expect(told).toEqual([
+    "0 s: tiny:1b: pulling manifest",
+    "0 s: tiny:1b: 0 % of 1.0 MB",
+    "1 s: tiny:1b: 40 % of 1.0 MB",
+    "11 s: tiny:1b: 40 % of 1.0 MB",
+    "21 s: tiny:1b: 40 % of 1.0 MB",
+    "25 s: tiny:1b: verifying sha256 digest",
+  ]);
 });
 
 test("what was there before counts as done and not as speed", () => {
