@@ -1,6 +1,6 @@
 import { CloreError } from "../core/errors.ts";
 import { gpuKey, requireGpu } from "./gpus.ts";
-import type { Catalog, Gpu, Model } from "./schema.ts";
+import type { Catalog, Gpu, HostedModel, Model } from "./schema.ts";
 import { type LoadOptions, vramNeeded } from "./vram.ts";
 
 /** Where a model is to go. */
@@ -44,7 +44,7 @@ export function fitModel(model: Model, place: Placement, catalog: Catalog, optio
     availableGb,
     missingGb: fits ? 0 : neededGb - availableGb,
     minVramGb: fits ? Math.min(...holding) : undefined,
-    fittingClasses: fits ? [] : classesFor(neededGb, catalog).map((c) => c.gpu),
+    fittingClasses: fits ? [] : classesFor(neededGb, model.runtime, catalog).map((c) => c.gpu),
   };
 }
 
@@ -67,21 +67,26 @@ export function requireFit(model: Model, place: Placement, catalog: Catalog, opt
 
 /**
  * The classes of which a card has so much VRAM, in the order of the catalog. Which of them is the cheapest only the
- * market knows. Laptop chips and mining cards are never proposed: who wants one names it.
+ * market knows. Laptop chips, mining cards, and for vLLM cards without bf16 are never proposed: who wants one names it.
  */
-export function classesHolding(neededGb: number, catalog: Catalog): string[] {
+export function classesHolding(
+  neededGb: number,
+  runtime: HostedModel["runtime"],
+  catalog: Catalog,
+): string[] {
   return catalog.gpus
-    .filter((gpu) => isProposed(gpu) && gpu.variants.some(({ vramGb }) => vramGb >= neededGb))
+    .filter((gpu) => isProposed(gpu, runtime) && gpu.variants.some(({ vramGb }) => vramGb >= neededGb))
     .map(({ name }) => name);
 }
 
-const isProposed = ({ laptop, mining }: Gpu) => !laptop && !mining;
+const isProposed = ({ laptop, mining, bf16 }: Gpu, runtime: Model["runtime"]) =>
+  !laptop && !mining && (bf16 || runtime !== "vllm");
 
 /** Classes with their smallest size that holds `neededGb`, humblest first. */
-function classesFor(neededGb: number, catalog: Catalog) {
+function classesFor(neededGb: number, runtime: Model["runtime"], catalog: Catalog) {
   const seen = new Set([...catalog.prices.rents, ...catalog.prices.guide].map((price) => gpuKey(price.gpu)));
   return catalog.gpus
-    .filter(isProposed)
+    .filter((gpu) => isProposed(gpu, runtime))
     .flatMap((gpu) => {
       const variant = gpu.variants
         .filter((v) => v.vramGb >= neededGb)

@@ -10,6 +10,7 @@ const gpu = z.strictObject({
   aliases: z.array(z.string().min(1)).default([]),
   laptop: z.boolean().default(false),
   mining: z.boolean().default(false),
+  bf16: z.boolean().default(true),
   variants: z.array(z.strictObject({ vramGb: positive, bandwidthGBps: positive })).min(1),
   source,
 });

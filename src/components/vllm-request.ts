@@ -23,7 +23,10 @@ export function vllmRoom({ model: id, gpu, minVramGb, maxModelLen }: VllmWish, c
   const model = found?.runtime === "vllm" ? found : undefined;
   if (minVramGb !== undefined) {
     const weightsGb = model ? model.downloadBytes / 1e9 : minVramGb;
-    return { ...classesFor(id, minVramGb, { gpu }, catalog), ...sizesFor("vllm", weightsGb) };
+    return {
+      ...classesFor({ tag: id, runtime: "vllm" }, minVramGb, { gpu }, catalog),
+      ...sizesFor("vllm", weightsGb),
+    };
   }
   if (model) return roomForModels([model], { gpu }, catalog, { contextTokens: maxModelLen });
   throw new CloreError("vllm.unknown-size", {

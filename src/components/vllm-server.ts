@@ -18,8 +18,8 @@ export interface VllmServerArgs {
   model: string;
   /**
    * GPU class by its marketplace name. One that cannot hold a model of the catalog is refused at preview.
-   * @default any class that holds it (has `minVramGb`), laptop chips and mining cards aside: the offer that finishes
-   * cheapest is taken
+   * @default any class that holds it (has `minVramGb`), laptop chips, mining cards and cards before Ampere aside: the
+   * offer that finishes cheapest is taken
    */
   gpu?: string;
   /** In GB. Needed for models that the catalog does not know. @default the catalog's figure */

@@ -50,14 +50,14 @@ export function roomForModels(
     requireFit(together, { gpu, gpuCount: place.gpuCount }, catalog, load);
   const weightsGb = models.reduce((sum, { downloadBytes }) => sum + downloadBytes, 0) / 1e9;
   return {
-    ...classesFor(together.tag, vramNeeded(together, load).totalGb, place, catalog),
+    ...classesFor(together, vramNeeded(together, load).totalGb, place, catalog),
     ...sizesFor(runtime, weightsGb),
   };
 }
 
 /** The classes for a need of so many GB, over all GPUs. @throws catalog.no-class-fits */
 export function classesFor(
-  what: string,
+  { tag, runtime }: Pick<HostedModel, "tag" | "runtime">,
   neededGb: number,
   { gpu, gpuCount = 1 }: Place,
   catalog: Catalog,
@@ -68,13 +68,13 @@ export function classesFor(
     const named = typeof gpu === "string" ? gpu : [...gpu];
     return { gpu: named, minVramGb, because: `${gpuNames(gpu).join(" or ")} was asked for` };
   }
-  const classes = classesHolding(minVramGb, catalog);
+  const classes = classesHolding(minVramGb, runtime, catalog);
   if (classes.length > 0) {
     const because = `needs ${minVramGb} GB of VRAM${gpuCount > 1 ? " a GPU" : ""}; of the ${classes.length} GPU classes that have it the cheapest offer to finish is taken`;
     return { gpu: classes, minVramGb, because };
   }
   throw new CloreError("catalog.no-class-fits", {
-    message: `${what} needs ${neededGb.toFixed(1)} GB of VRAM, more than any ${gpuCount > 1 ? `${gpuCount} GPUs` : "single GPU"} of the catalog ${gpuCount > 1 ? "have" : "has"}`,
+    message: `${tag} needs ${neededGb.toFixed(1)} GB of VRAM, more than any ${gpuCount > 1 ? `${gpuCount} GPUs` : "single GPU"} of the catalog ${gpuCount > 1 ? "have" : "has"}`,
     hint: "take a smaller model or a shorter context (contextLength, parallel, maxModelLen), or with Ollama more GPUs (gpuCount)",
   });
 }

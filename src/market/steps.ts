@@ -183,9 +183,10 @@ function gpuSteps(request: OfferRequest, context: SelectContext): Step<MarketSer
     wanted === undefined ? s.gpus.length : s.gpus.filter((name) => wanted.has(context.gpuClass(name))).length;
   const mixedOut = (s: MarketServer) => !allowMixedGpus && isMixed(s);
   const name = gpu === undefined ? (count === 1 ? "GPU" : "GPUs") : describeClasses(names);
+  const one = names.length > 3 ? `with ${name}` : name;
   return [
     ...when(gpu !== undefined || count !== undefined, {
-      label: count === 1 && gpu !== undefined ? name : `${count}x ${name}`,
+      label: count === 1 && gpu !== undefined ? one : `${count}x ${name}`,
       quiet: false,
       passes: (s: MarketServer) => matching(s) === count && !mixedOut(s),
       miss: (s: MarketServer) => ({

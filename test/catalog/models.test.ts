@@ -143,10 +143,15 @@ describe("fit", () => {
   });
 
   test("the classes that hold a need are all of them but laptop chips and mining cards", () => {
-    const classes = classesHolding(10, catalog);
+    const classes = classesHolding(10, "ollama", catalog);
     expect(classes).toEqual(expect.arrayContaining(["RTX 3060", "GTX 1080 Ti", "RTX 3080", "H200"]));
     for (const name of ["RTX 2080", "RTX 4080 Laptop", "CMP 50HX"]) expect(classes).not.toContain(name);
-    expect(classesHolding(500, catalog)).toEqual([]);
+    const forVllm = classesHolding(10, "vllm", catalog);
+    expect(classes.filter((name) => !forVllm.includes(name))).toEqual(
+      expect.arrayContaining(["GTX 1080 Ti", "RTX 2080 Ti", "Tesla T4", "Tesla V100"]),
+    );
+    expect(forVllm).toEqual(expect.arrayContaining(["RTX 3060", "RTX 3080", "H200"]));
+    expect(classesHolding(500, "ollama", catalog)).toEqual([]);
   });
 });
 

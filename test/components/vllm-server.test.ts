@@ -111,6 +111,15 @@ describe("the room for a model", () => {
     );
   });
 
+  test("is on no card before Ampere, which lacks bf16, unless that is named", () => {
+    for (const more of [{}, { minVramGb: 11 }]) {
+      expect(room("google/gemma-3-4b-it", more).gpu).toContain("RTX 3060");
+      for (const old of ["GTX 1080 Ti", "RTX 2080 Ti", "Tesla V100"])
+        expect(room("google/gemma-3-4b-it", more).gpu).not.toContain(old);
+    }
+    expect(room("google/gemma-3-4b-it", { gpu: "RTX 2080 Ti" }).gpu).toBe("RTX 2080 Ti");
+  });
+
   test("is what was asked for otherwise, on any class with so much", () => {
     const asked = room("mistralai/Mistral-7B-v0.3", { minVramGb: 20 });
     expect(asked).toMatchObject({ minVramGb: 20, minDiskGb: 40, loadGb: 24.5 });

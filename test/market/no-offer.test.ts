@@ -73,8 +73,8 @@ test.each<Case>([
     name: "a class that is none of many",
     servers: [server(1, { gpus: ["RTX 4090 D"] })],
     request: { gpu: ["RTX 4090", "RTX 3090", "RTX 3090 Ti", "RTX 5090"] },
-    message: 'no offer fits: none of the last 1 is "one of 4 GPU classes"',
-    seen: "1 free · 0 one of 4 GPU classes; nearest: server 1 (RTX 4090 D, US) at 5.00 USD/day has RTX 4090 D",
+    message: 'no offer fits: none of the last 1 is "with one of 4 GPU classes"',
+    seen: "1 free · 0 with one of 4 GPU classes; nearest: server 1 (RTX 4090 D, US) at 5.00 USD/day has RTX 4090 D",
     hint: 'name "RTX 4090 D" in gpu',
   },
   {
