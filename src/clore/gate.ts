@@ -50,7 +50,7 @@ export function openRateGate(options: GateOptions): RateGate {
 
 /** The file's name of a gate: tells keys apart without telling what they are. */
 export function gateName(apiUrl: string, apiKey: Secret | undefined): string {
-  const hash = createHash("sha256").update(`${apiUrl.replace(/\/+$/, "")}\n${apiKey?.reveal() ?? ""}`);
+  const hash = createHash("sha256").update(`${apiUrl.replace(/\/+$/, "")}\n${apiKey?.reveal().trim() ?? ""}`);
   return `gate-${hash.digest("hex").slice(0, 16)}`;
 }
 
