@@ -17,6 +17,7 @@ import { ollamaQuestions, proxyQuestions, type Question } from "./start/question
 import {
   forget,
   openSession,
+  openWaysIn,
   recall,
   remember,
   type Session,
@@ -83,7 +84,7 @@ async function up(options: StartOptions): Promise<void> {
         ...(options.live ? ["--skip-preview"] : []),
       ]),
     );
-    await phases.time("questions", () => ask(session, marketplace));
+    await phases.time("questions", () => ask(session, marketplace, options.keep));
   } catch (error) {
     if (isInterruption(error)) interrupts.learned();
     await giveBack(session, marketplace);
@@ -199,26 +200,17 @@ async function agreed(session: Session, yes: boolean): Promise<boolean> {
   return /^y(es)?$/i.test(answer.trim());
 }
 
-async function ask(session: Session, marketplace: Marketplace | undefined): Promise<void> {
+/** @param keep whether it can still be reached after the questions: then the ways in are shown */
+async function ask(session: Session, marketplace: Marketplace | undefined, keep: boolean): Promise<void> {
   const result = await outputs(session);
-  const { url, apiKey, pricePerDay, ssh } = result as {
-    url: string;
-    apiKey: string;
-    pricePerDay: number;
-    ssh: string;
-  };
+  const { url, apiKey, pricePerDay } = result;
+  const waysIn = keep ? openWaysIn(session, result) : undefined;
   if (servesModels(session.stack)) {
-    const { models, tokensPerSecond, tunnel } = result as {
-      models: string[];
-      tokensPerSecond: number;
-      tunnel: string;
-    };
-    await askAll(ollamaQuestions(url, apiKey, models[0]!));
-    process.stdout.write(
-      `\nMeasured:  ${tokensPerSecond} tok/s${marketplace ? ", on this machine's CPU" : ""}\n`,
-    );
-    process.stdout.write(`Ollama:    ${url}/v1 with the key, or on its own port through: ${tunnel}\n`);
-    return showRent(ssh, pricePerDay, marketplace);
+    await askAll(ollamaQuestions(url, apiKey, result.models[0]!));
+    const speed = `${result.tokensPerSecond} tok/s${marketplace ? ", on this machine's CPU" : ""}`;
+    const tunnel = waysIn ? `, or on its own port through: ${waysIn.tunnel}` : "";
+    process.stdout.write(`\nMeasured:  ${speed}\nOllama:    ${url}/v1 with the key${tunnel}\n`);
+    return showRent(waysIn?.ssh, pricePerDay, marketplace);
   }
   const usesStandIn = marketplace !== undefined && session.env.GOOGLE_API_KEY === marketplace.geminiKey;
   const image = usesStandIn
@@ -226,7 +218,7 @@ async function ask(session: Session, marketplace: Marketplace | undefined): Prom
     : "https://www.gstatic.com/webp/gallery/1.png";
   await askAll(proxyQuestions(url, apiKey, image));
   process.stdout.write(`\nThe proxy: ${url}\n`);
-  showRent(ssh, pricePerDay, marketplace);
+  showRent(waysIn?.ssh, pricePerDay, marketplace);
 }
 
 async function askAll(questions: readonly Question[]): Promise<void> {
@@ -236,9 +228,9 @@ async function askAll(questions: readonly Question[]): Promise<void> {
   }
 }
 
-function showRent(ssh: string, pricePerDay: number, marketplace: Marketplace | undefined): void {
+function showRent(ssh: string | undefined, pricePerDay: number, marketplace: Marketplace | undefined): void {
   process.stdout.write(
-    `SSH:       ${ssh}\nRent:      ${formatUsd(perHour(pricePerDay))} per hour, ${formatUsd(pricePerDay)} per day (without fees)${marketplace ? "; emulated" : ""}\n\n`,
+    `${ssh ? `SSH:       ${ssh}\n` : ""}Rent:      ${formatUsd(perHour(pricePerDay))} per hour, ${formatUsd(pricePerDay)} per day (without fees)${marketplace ? "; emulated" : ""}\n\n`,
   );
 }
 

@@ -89,7 +89,10 @@ export class OllamaServer extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string> | undefined;
   /** What callers send as `Authorization: Bearer …`. A secret. Undefined without a public door. */
   readonly apiKey: pulumi.Output<string> | undefined;
-  /** The shell command that brings Ollama's own port here, to http://127.0.0.1:11434. */
+  /**
+   * The shell command that brings Ollama's own port here, to http://127.0.0.1:11434; `key` in it is a file that holds the server's
+   * private key.
+   */
   readonly tunnel: pulumi.Output<string>;
   readonly models: readonly Model[];
   /** Of the slowest model, as measured. */

@@ -58,7 +58,10 @@ export interface VllmServerArgs {
 export class VllmServer extends pulumi.ComponentResource {
   /** As seen from the server: "http://127.0.0.1:8000/v1", which speaks OpenAI's API. */
   readonly endpoint: pulumi.Output<string>;
-  /** The shell command that brings that port here, to http://127.0.0.1:8000. */
+  /**
+   * The shell command that brings that port here, to http://127.0.0.1:8000; `key` in it is a file that holds the server's
+   * private key.
+   */
   readonly tunnel: pulumi.Output<string>;
   /** Of one request, the way there and back included, as measured at the end of `up`. */
   readonly tokensPerSecond: pulumi.Output<number>;

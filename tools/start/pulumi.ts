@@ -82,12 +82,22 @@ export async function pulumiText(session: Session, args: readonly string[]): Pro
   return text;
 }
 
+/** What the stacks say at their end; the last three where a stack serves models. */
+export interface Outputs {
+  url: string;
+  apiKey: string;
+  pricePerDay: number;
+  /** The shell command that opens a session, and the key that its file `key` should hold. */
+  ssh: string;
+  sshPrivateKey: string;
+  models: string[];
+  tokensPerSecond: number;
+  tunnel: string;
+}
+
 /** The stack's outputs, secrets in clear. */
-export async function outputs(session: Session): Promise<Record<string, unknown>> {
-  return JSON.parse(await pulumiText(session, ["stack", "output", "--json", "--show-secrets"])) as Record<
-    string,
-    unknown
-  >;
+export async function outputs(session: Session): Promise<Outputs> {
+  return JSON.parse(await pulumiText(session, ["stack", "output", "--json", "--show-secrets"])) as Outputs;
 }
 
 /** How many resources the state still holds, the stack itself and providers aside. */

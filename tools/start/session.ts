@@ -16,6 +16,7 @@ import { z } from "zod";
 import { CloreError } from "../../src/core/errors.ts";
 import { stateDirectory } from "../../src/core/state-directory.ts";
 import { quote } from "../../src/ssh/quote.ts";
+import type { Outputs } from "./pulumi.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -112,6 +113,18 @@ export function writeProject(session: Session, extra: Readonly<Record<string, un
 export function writeShellEnv(session: Session): void {
   const lines = Object.entries(session.env).map(([key, value]) => `export ${key}=${quote([value])}\n`);
   writeFileSync(join(session.directory, "env"), lines.join(""), { mode: 0o600 });
+}
+
+/** Writes the server's private key for its owner alone. Gives the stack's commands with the file's path in them. */
+export function openWaysIn(
+  { directory }: Pick<Session, "directory">,
+  { sshPrivateKey, ssh, tunnel }: Pick<Outputs, "sshPrivateKey" | "ssh"> & Partial<Pick<Outputs, "tunnel">>,
+): { ssh: string; tunnel: string | undefined } {
+  const file = join(directory, "key");
+  rmSync(file, { force: true });
+  writeFileSync(file, sshPrivateKey, { mode: 0o600 });
+  const named = (command: string) => command.replace(" -i key ", () => ` -i ${quote([file])} `);
+  return { ssh: named(ssh), tunnel: tunnel === undefined ? undefined : named(tunnel) };
 }
 
 /** Remembers a session that stays up, for `--down`. */
