@@ -82,7 +82,8 @@ export function serverOutputs({ server, sshKey }: { server: Server; sshKey: SshK
   return {
     orderId: server.orderId,
     serverId: server.serverId,
-    pricePerDay: server.pricePerDayUsd,
+    // At the rates of the listing, and so with more digits than it is good for.
+    pricePerDay: server.pricePerDayUsd.apply((usd) => usd && Math.round(usd * 1e4) / 1e4),
     sshPrivateKey: sshKey?.privateKey,
     ssh: server.sshCommand(),
   };

@@ -260,7 +260,7 @@ async function down(): Promise<void> {
 /** A Ctrl-C here is asked about once: it stops the live display, never the giving back. */
 async function destroy(session: Session): Promise<void> {
   const run = (shielded: boolean) =>
-    pulumi(session, ["destroy", "--yes", "--skip-preview", "--suppress-permalink=true"], {
+    pulumi(session, ["destroy", "--yes", "--remove", "--skip-preview", "--suppress-permalink=true"], {
       shielded,
       signal: atOnce.signal,
     });
@@ -285,7 +285,8 @@ async function giveBack(session: Session, marketplace: Marketplace | undefined):
     if (await existsStack(session)) {
       await unlock(session);
       await phases.time("destroy", () => destroy(session));
-      const left = await resourcesLeft(session);
+      // The stack went with its last resource.
+      const left = (await existsStack(session)) ? await resourcesLeft(session) : 0;
       if (left > 0)
         throw new CloreError("start.left", { message: `${left} resources are still in the state` });
     }

@@ -1,4 +1,5 @@
 import type { Order } from "../clore/types.ts";
+import { counted } from "../core/counted.ts";
 import { type Entry, mayBill } from "../ledger/ledger.ts";
 import type { Backend } from "./backend.ts";
 import type { OwnedServer } from "./state.ts";
@@ -34,7 +35,7 @@ export function ownerOf(order: Pick<Order, "orderId" | "serverId">, view: Owners
   if (!entry) {
     const mayBeUnderWay = pendingRentals.length > 0;
     const pending = mayBeUnderWay ? `; under way or cut short: ${pendingRentals.map(nameOf).join(", ")}` : "";
-    const because = `no state of ${stacks.length} stacks names it, and this machine has not rented it${pending}`;
+    const because = `no state of ${counted(stacks.length, "stack")} names it, and this machine has not rented it${pending}`;
     return { by: "nobody", entry: undefined, mayBeUnderWay, because };
   }
   if (mayBill(entry) && view.isRunning(entry.pid)) {

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { counted } from "../core/counted.ts";
 import { InputError, type InputProblem } from "../core/errors.ts";
 import { startGemini } from "../emulator/gemini.ts";
 import { dockerWorks, fromContainers } from "../emulator/machines/image.ts";
@@ -91,7 +92,9 @@ export const command: Command = {
 function bill(emulator: Emulator, io: CommandIo): void {
   const { orders, spentUsd } = emulator.ledger();
   const total = Object.values(spentUsd).reduce((sum, usd) => sum + usd, 0);
-  io.err(`${orders.length} orders, ${total.toFixed(4)} USD would have been billed; no machine is left.`);
+  io.err(
+    `${counted(orders.length, "order")}, ${total.toFixed(4)} USD would have been billed; no machine is left.`,
+  );
   for (const one of orders) {
     io.err(
       `  #${one.orderId} on ${one.serverId}: ${one.pricePerDayUsd.toFixed(2)} USD/day, ${one.spentUsd.toFixed(4)} USD, ${one.why}`,

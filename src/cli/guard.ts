@@ -1,6 +1,7 @@
 import type { OwnedServer } from "../backend/state.ts";
 import type { Order } from "../clore/types.ts";
 import { systemClock } from "../core/clock.ts";
+import { counted } from "../core/counted.ts";
 import { CloreError, describeError } from "../core/errors.ts";
 import { formatSeconds } from "../cost/duration.ts";
 import { formatUsd } from "../cost/price.ts";
@@ -96,7 +97,9 @@ async function round(wanted: Wanted, account: Account, io: CommandIo): Promise<b
     } else if (wanted.dryRun) io.out(`${stamp()} would cancel ${what}`);
     else done = (await cancel(server, order, usd, what, account, io)) && done;
   }
-  io.out(`${stamp()} looked at ${leased.length} leases in ${stacks.length} stacks, ${over.length} over`);
+  io.out(
+    `${stamp()} looked at ${counted(leased.length, "lease")} in ${counted(stacks.length, "stack")}, ${over.length} over`,
+  );
   return done;
 }
 

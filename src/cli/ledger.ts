@@ -1,3 +1,4 @@
+import { counted } from "../core/counted.ts";
 import { stateDirectory } from "../core/state-directory.ts";
 import { formatUsd } from "../cost/price.ts";
 import { compact } from "../ledger/compact.ts";
@@ -32,7 +33,11 @@ export const command: Command = {
     const ledger = new Ledger(stateDirectory(io.env));
     if (flags.compact) {
       const done = compact(ledger);
-      io.err(done ? `dropped ${done.dropped} lines, kept ${done.kept}` : "another process is compacting it");
+      io.err(
+        done
+          ? `dropped ${counted(done.dropped, "line")}, kept ${done.kept}`
+          : "another process is compacting it",
+      );
     }
     const entries = ledger.entries().filter((entry) => !flags.open || mayBill(entry));
     if (flags.json) {
@@ -51,7 +56,7 @@ export const command: Command = {
     const head = ["SINCE", "ORDER", "SERVER", "USD/DAY", "RESOURCE", "WHAT BECAME OF IT"];
     for (const line of table(head, entries.map(row))) io.out(line);
     const open = entries.filter(mayBill).length;
-    io.out(`\n${entries.length} entries, ${open} may bill; ${ledger.path}`);
+    io.out(`\n${counted(entries.length, "entry", "entries")}, ${open} may bill; ${ledger.path}`);
     return 0;
   },
 };

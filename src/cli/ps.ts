@@ -1,5 +1,6 @@
 import type { Backend } from "../backend/backend.ts";
 import type { Order } from "../clore/types.ts";
+import { counted } from "../core/counted.ts";
 import { CloreError } from "../core/errors.ts";
 import { formatSeconds } from "../cost/duration.ts";
 import { formatUsd } from "../cost/price.ts";
@@ -64,7 +65,7 @@ export const command: Command = {
         fleet.map((one) => row(one, now)),
       ))
         io.out(line);
-      io.out(`\n${fleet.length} orders, ${formatUsd(sum(fleet))} per day`);
+      io.out(`\n${counted(fleet.length, "order")}, ${formatUsd(sum(fleet))} per day`);
     }
     for (const one of unlisted)
       io.out(

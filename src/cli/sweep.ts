@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Order } from "../clore/types.ts";
+import { counted } from "../core/counted.ts";
 import { CloreError, InputError } from "../core/errors.ts";
 import { stateDirectory } from "../core/state-directory.ts";
 import { formatSeconds } from "../cost/duration.ts";
@@ -176,7 +177,9 @@ function report(found: Found, cancelled: readonly Cancelled[], wanted: Wanted, i
     return;
   }
   if (lines.length === 0) {
-    io.out(`all ${found.listed} orders belong to somebody (${found.stacks} stacks read)`);
+    io.out(
+      `${found.listed === 1 ? "the one order belongs" : `all ${found.listed} orders belong`} to somebody (${counted(found.stacks, "stack")} read)`,
+    );
     return;
   }
   const rows = lines.map(({ one, what }) => [
@@ -189,7 +192,9 @@ function report(found: Found, cancelled: readonly Cancelled[], wanted: Wanted, i
   ]);
   for (const line of table(["ORDER", "SERVER", "AGE", "USD/DAY", "", "BECAUSE"], rows)) io.out(line);
   const usd = found.strays.reduce((sum, one) => sum + (one.pricePerDayUsd ?? 0), 0);
-  io.out(`\n${found.strays.length} of ${found.listed} orders belong to nobody: ${formatUsd(usd)} per day`);
+  io.out(
+    `\n${found.strays.length} of ${counted(found.listed, "order")} ${found.strays.length === 1 ? "belongs" : "belong"} to nobody: ${formatUsd(usd)} per day`,
+  );
   if (!wanted.cancel && found.strays.length > 0) io.out("nothing was cancelled: add --cancel for that");
 }
 

@@ -116,7 +116,7 @@ describe.skipIf(!hasPulumi)("clore guard", () => {
     expect(warned.out).toMatch(
       new RegExp(`Z WARNING order ${over} of organization/proxy/dev gpu \\(3\\.50 USD per day\\)`),
     );
-    expect(warned.out).toContain("looked at 2 leases in 1 stacks, 1 over");
+    expect(warned.out).toContain("looked at 2 leases in 1 stack, 1 over");
     expect((await fleet.run("guard --once --warn 0 --dry-run")).out).toContain(`would cancel order ${over}`);
     expect(fleet.live()).toHaveLength(4);
     const cancelled = await fleet.run("guard --once --warn 0");

@@ -33,11 +33,11 @@ describe.skipIf(needs("pulumi"))("clore sweep", () => {
     expect(head).toMatch(/^ +ORDER +SERVER +AGE +USD\/DAY +BECAUSE$/);
     expect(row).toMatch(
       new RegExp(
-        `^${stray} +101 +\\d+ s +3\\.50  would be cancelled  no state of 1 stacks names it, and this machine`,
+        `^${stray} +101 +\\d+ s +3\\.50  would be cancelled  no state of 1 stack names it, and this machine`,
       ),
     );
     expect(rest.join()).toContain(
-      "1 of 2 orders belong to nobody: 3.50 USD per day,nothing was cancelled: add --cancel",
+      "1 of 2 orders belongs to nobody: 3.50 USD per day,nothing was cancelled: add --cancel",
     );
     expect(fleet.live()).toEqual([owned, stray]);
   });
@@ -49,7 +49,7 @@ describe.skipIf(needs("pulumi"))("clore sweep", () => {
     expect(fleet.account.ledger.entries()).toMatchObject([
       { orderId: stray, outcome: "cancelled", reason: "swept: nobody owned it" },
     ]);
-    expect((await fleet.run("sweep")).out).toBe("all 1 orders belong to somebody (1 stacks read)");
+    expect((await fleet.run("sweep")).out).toBe("the one order belongs to somebody (1 stack read)");
   });
 
   test("leaves young orders alone", async () => {
@@ -154,7 +154,7 @@ describe.skipIf(needs("pulumi"))("clore sweep", () => {
     expect(out).toMatch(
       /^1(\d+) +101 .* is gone, and the state of organization\/proxy\/dev does not name it/m,
     );
-    expect(out).toContain("1 of 3 orders belong to nobody");
+    expect(out).toContain("1 of 3 orders belongs to nobody");
   });
 
   test("an end that is not confirmed is said, and the exit code tells", async () => {

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
+import type { Server } from "../../src/index.ts";
 import { readConfig } from "../../stacks/config.ts";
 import { schema as gemini } from "../../stacks/gemini-proxy.ts";
 import { schema as ollama } from "../../stacks/ollama.ts";
-import { rentOrHost, serverConfig, serverRules } from "../../stacks/server.ts";
+import { rentOrHost, serverConfig, serverOutputs, serverRules } from "../../stacks/server.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "clore-config-"));
 beforeAll(() =>
@@ -129,4 +130,14 @@ test("an existing host's key file: named with its path where it is missing, foun
 test("a key put where its file should be named is not repeated", () => {
   const lines = mistakes(gemini, { host: "root@192.0.2.7", hostPrivateKeyFile: "-----BEGIN\nsecret\n" });
   expect(lines).toEqual(["hostPrivateKeyFile: is no path of a file: it names the file that holds the key"]);
+});
+
+test("a price in the outputs has the digits that it is good for, and none where nothing is rented", async () => {
+  const told = (usd: number | undefined) => {
+    const server = { pricePerDayUsd: pulumi.output(usd), sshCommand: () => pulumi.output("ssh") };
+    const { pricePerDay } = serverOutputs({ server: server as unknown as Server, sshKey: undefined });
+    return new Promise((resolve) => pricePerDay.apply(resolve));
+  };
+  expect(await told(0.089999943488)).toBe(0.09);
+  expect(await told(undefined)).toBeUndefined();
 });

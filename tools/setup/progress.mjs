@@ -47,7 +47,10 @@ export function terminalLog(stream = process.stderr, now = Date.now) {
  */
 export async function withSeconds(log, text, work) {
   const start = Date.now();
-  const show = () => log.status(`${text()} … ${Math.round((Date.now() - start) / 1000)} s`);
+  const show = () => {
+    const seconds = Math.round((Date.now() - start) / 1000);
+    log.status(seconds === 0 ? `${text()} …` : `${text()} … ${seconds} s`);
+  };
   show();
   const timer = setInterval(show, 1000);
   try {
