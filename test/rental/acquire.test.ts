@@ -15,7 +15,9 @@ test("the cheapest offer becomes a server that was reached and checked, and is g
   await using renting = new Renting(market);
   const live = await renting.rent();
   expect(live.record).toMatchObject({ serverId: 101, certain: true, pricePerDay: 1, pricePerDayUsd: 1 });
-  expect(live.record.chosenBecause).toMatch(/^RTX 3090 with 24 GB in \w+, chosen over server 102 .*finishes 0\.0\d USD cheaper/);
+  expect(live.record.chosenBecause).toMatch(
+    /^RTX 3090 with 24 GB in \w+, chosen over server 102 .*finishes 0\.0\d USD cheaper/,
+  );
   expect(live.target).toMatchObject({
     address: "127.0.0.1",
     hostKey: expect.stringMatching(/^ssh-ed25519 /),
