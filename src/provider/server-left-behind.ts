@@ -1,9 +1,10 @@
 import type { MarketKind, Order } from "../clore/types.ts";
-import { type AcquireIo, type AcquireRequest, tryHost } from "../rental/acquire.ts";
+import type { AcquireIo, AcquireRequest } from "../rental/acquire.ts";
 import { leftBehind } from "../rental/adopt.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
 import { release } from "../rental/release.ts";
 import { orderSettings } from "../rental/settings.ts";
+import { tryHost } from "../rental/try-host.ts";
 import { whose } from "../rental/whose.ts";
 import type { Call } from "./handler.ts";
 

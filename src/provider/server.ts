@@ -4,13 +4,7 @@ import { formatSeconds } from "../cost/duration.ts";
 import { formatUsd, perHour } from "../cost/price.ts";
 import { readFacts } from "../host/facts.ts";
 import { HOST_FOLDER, leaveHost } from "../host/layout.ts";
-import {
-  type AcquireIo,
-  type AcquireRequest,
-  acquire,
-  tryHost,
-  UnfinishedRental,
-} from "../rental/acquire.ts";
+import { type AcquireIo, type AcquireRequest, acquire } from "../rental/acquire.ts";
 import { activeUsd } from "../rental/active.ts";
 import type { LiveServer } from "../rental/bring-up.ts";
 import { keepCapForBid, readActive, refuseOverCap } from "../rental/budget.ts";
@@ -19,6 +13,8 @@ import { otherAccount, presenceOf } from "../rental/orders.ts";
 import { atPrice, type RentalRecord } from "../rental/record.ts";
 import { release } from "../rental/release.ts";
 import { bidOwn, type SpotIo, takeBack } from "../rental/spot.ts";
+import { tryHost } from "../rental/try-host.ts";
+import { UnfinishedRental } from "../rental/unfinished.ts";
 import { findFor, whose } from "../rental/whose.ts";
 import type { SshTarget } from "../ssh/types.ts";
 import type { Call, Handler } from "./handler.ts";

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Emulator } from "../../src/emulator/server.ts";
 import { mayBill } from "../../src/ledger/ledger.ts";
-import { UnfinishedRental } from "../../src/rental/acquire.ts";
 import { release } from "../../src/rental/release.ts";
+import { UnfinishedRental } from "../../src/rental/unfinished.ts";
 import { Renting, startMarket } from "./support.ts";
 
 let market: Emulator;
