@@ -41,7 +41,7 @@ test("prints one JSON line to point a program at it, and the bill at the end", a
   emulate.stop();
   expect(await emulate.done).toBe(0);
   expect(emulate.out).toHaveLength(1);
-  expect(emulate.err[0]).toMatch(/^1 orders, 0\.00\d\d USD would have been billed; no machine is left\.$/);
+  expect(emulate.err[0]).toMatch(/^1 order, 0\.00\d\d USD would have been billed; no machine is left\.$/);
   await expect(fetch(`${apiUrl}/marketplace`)).rejects.toThrow();
 });
 
