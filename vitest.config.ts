@@ -1,12 +1,34 @@
 import { defineConfig } from "vitest/config";
 
+const faults = "test/faults/**";
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     testTimeout: 30_000,
     hookTimeout: 120_000,
     restoreMocks: true,
     pool: "forks",
-    maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "rules",
+          include: ["test/**/*.test.ts"],
+          exclude: [faults],
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        // Each of these plays many stories side by side and takes all cores: beside them, others would time out.
+        extends: true,
+        test: {
+          name: "faults",
+          include: [`${faults}/*.test.ts`],
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
   },
 });

@@ -119,7 +119,10 @@ describe("an answer to the create that says nothing", () => {
       expect(live.record).toMatchObject({ serverId: 101, certain: true });
       expect(renting.orders).toHaveLength(1);
       expect(
-        market.requests.filter(({ path, at }) => path.endsWith("create_order") && at > renting.startedAt),
+        // A busy machine can make two sends arrive as one: what came too early is asked again.
+        market.requests.filter(
+          ({ path, at, status }) => path.endsWith("create_order") && at > renting.startedAt && status !== 429,
+        ),
       ).toHaveLength(1);
       await renting.giveBack(live.record);
     },
