@@ -120,7 +120,8 @@ export class Ledger {
   #lines(): Line[] {
     for (;;) {
       const before = this.#files();
-      const lines = [this.path, ...leftovers(this.path)].flatMap(readLines);
+      // The older file first: lines of the same millisecond keep their order.
+      const lines = [...leftovers(this.path), this.path].flatMap(readLines);
       if (this.#files() === before) return lines.flatMap(({ line }) => (line ? [line] : []));
     }
   }

@@ -1,9 +1,11 @@
 import { type IncomingMessage, request } from "node:http";
 import { z } from "zod";
+import { systemClock } from "../../core/clock.ts";
 import { CloreError, printable } from "../../core/errors.ts";
 import type { SshConnection } from "../../ssh/types.ts";
 import { dialWithin } from "../dial.ts";
 import { httpOnHost } from "../http.ts";
+import { oneAtATime } from "./one-at-a-time.ts";
 
 /** Where Ollama listens unless told otherwise: on the host's loopback. */
 export const OLLAMA_PORT = 11434;
@@ -125,16 +127,44 @@ export class OllamaClient {
   }
 
   async copy(from: string, to: string): Promise<void> {
-    await this.#ask("POST", "/api/copy", { source: from, destination: to }, z.unknown());
+    const isDone = (models: readonly InstalledModel[]) => {
+      const digests = [from, to].map((name) => models.find(({ tag }) => tag === name)?.digest);
+      return digests[0] !== undefined && digests[0] === digests[1];
+    };
+    await this.#change("POST", "/api/copy", { source: from, destination: to }, isDone);
   }
 
   /** Removes a model. One that is not there is removed already. */
   async remove(tag: string): Promise<void> {
-    try {
-      await this.#ask("DELETE", "/api/delete", { model: tag }, z.unknown(), 60_000);
-    } catch (error) {
-      if (!(error instanceof CloreError) || !/not found/i.test(error.seen ?? "")) throw error;
-    }
+    const isDone = (models: readonly InstalledModel[]) => !models.some((model) => model.tag === tag);
+    await this.#change("DELETE", "/api/delete", { model: tag }, isDone);
+  }
+
+  /**
+   * Changes Ollama's list of models. It walks over all manifests and tidies folders without a lock: beside another
+   * change or the end of a pull it fails half-way, or calls a model "not found" that is there (server/routes.go and
+   * manifest/paths.go of 0.17). So ours go one after the other, and after a refusal its list tells.
+   */
+  async #change(
+    method: string,
+    path: string,
+    body: unknown,
+    isDone: (models: readonly InstalledModel[]) => boolean,
+  ): Promise<void> {
+    const orRefused = (error: unknown) => {
+      if (error instanceof CloreError && error.code === "ollama.refused") return error;
+      throw error;
+    };
+    await oneAtATime(`change ${this.#ssh.hostKey} ${this.#port}`, async () => {
+      for (let left = 5; ; left--) {
+        const answer = await this.#ask(method, path, body, z.unknown(), 60_000).catch(orRefused);
+        if (!(answer instanceof CloreError)) return;
+        const models = await this.installed().catch(orRefused);
+        if (!(models instanceof CloreError) && isDone(models)) return;
+        if (left === 0) throw answer;
+        await systemClock.sleep(200, this.#signal);
+      }
+    });
   }
 
   /** Pulls a model, line by line. Leaving the loop ends the pull; the parts that are there are kept. */

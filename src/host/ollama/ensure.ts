@@ -8,6 +8,7 @@ import { decideData, wrongDigest } from "./decide.ts";
 import { readDisk } from "./disk.ts";
 import { type RegistryModel, readManifest } from "./manifest.ts";
 import { type Floor, judge, type Measured, measure } from "./measure.ts";
+import { oneAtATime } from "./one-at-a-time.ts";
 import { formatBytes } from "./progress.ts";
 import { pullModel, unknownTag } from "./pull.ts";
 import type { ModelReference } from "./reference.ts";
@@ -90,7 +91,8 @@ export async function ensureModel(ssh: SshConnection, spec: ModelSpec, io: Model
   if (spec.digest !== undefined && there.digest !== spec.digest)
     throw wrongDigest(reference.tag, spec.digest, `the server has ${there.digest}`);
   const { hostKey } = ssh;
-  const measured = await oneAtATime(`${hostKey} ${port}`, () =>
+  // Two models measured at once would measure each other.
+  const measured = await oneAtATime(`measure ${hostKey} ${port}`, () =>
     measure(client, {
       tag: reference.tag,
       contextTokens: spec.contextTokens,
@@ -145,17 +147,4 @@ async function underItsTag(client: OllamaClient, reference: ModelReference): Pro
   if (reference.pullName === reference.tag) return;
   await client.copy(reference.pullName, reference.tag);
   await client.remove(reference.pullName);
-}
-
-const queues = new Map<string, Promise<unknown>>();
-
-/** Two models measured at once would measure each other. */
-async function oneAtATime<T>(where: string, run: () => Promise<T>): Promise<T> {
-  const mine = (queues.get(where) ?? Promise.resolve()).then(run, run);
-  queues.set(where, mine);
-  try {
-    return await mine;
-  } finally {
-    if (queues.get(where) === mine) queues.delete(where);
-  }
 }

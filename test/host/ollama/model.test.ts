@@ -1,3 +1,5 @@
+import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Clock } from "../../../src/core/clock.ts";
@@ -220,6 +222,22 @@ describe.skipIf(needs("ollama"))("a model in a real Ollama on a host", { concurr
     await client.remove("gemma3:4b");
     await client.remove("gemma3:4b");
     expect(await client.installed()).toEqual([]);
+  });
+
+  test("is copied and removed also where Ollama stumbles over a manifest that goes at that moment", async () => {
+    await using s = await stage();
+    await s.pull();
+    const going = join(s.ollama.home, "models/manifests/registry.ollama.ai/library/other/latest");
+    mkdirSync(dirname(going), { recursive: true });
+    const stumble = async (change: Promise<void>) => {
+      symlinkSync("nowhere", going);
+      await delay(300);
+      rmSync(going);
+      await change;
+    };
+    await stumble(delay(10).then(() => s.client.copy(s.reference.pullName, "gemma3:4b")));
+    await stumble(delay(10).then(() => s.client.remove(s.reference.pullName)));
+    expect(await s.client.installed()).toMatchObject([{ tag: "gemma3:4b" }]);
   });
 
   test("a server that does not answer is told from one that refuses", async () => {
