@@ -129,7 +129,10 @@ async function eventually(
 function everyFile(ssh: SshConnection): Promise<string> {
   const others = ["/proc", "/sys", "/run", "/dev", "/tmp", "/var/tmp", "/var/log", "/var/lib/systemd"];
   const pruned = others.map((path) => `-path ${path} -prune -o`).join(" ");
-  return run(ssh, `find / -xdev ${pruned} -print | sort; find /etc -type f ! -path /etc/hosts -exec cksum {} + | sort`);
+  return run(
+    ssh,
+    `find / -xdev ${pruned} -print | sort; find /etc -type f ! -path /etc/hosts -exec cksum {} + | sort`,
+  );
 }
 
 /** The output of a command that must succeed. */
