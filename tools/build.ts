@@ -3,12 +3,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { bundleProxy } from "./bundle.ts";
+import { bundlePlugin } from "./bundle-plugin.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 
 /**
  * Makes what is published: `lib/` (JavaScript and types of `src/`, because Node runs no TypeScript below node_modules)
- * and the proxy's bundle. `npm pack` calls it.
+ * and the bundles of proxy and plugin. `npm pack` calls it.
  */
 export async function buildPackage(): Promise<void> {
   const lib = join(root, "lib");
@@ -21,6 +22,7 @@ export async function buildPackage(): Promise<void> {
     const from = join(entry.parentPath, entry.name);
     cpSync(from, join(lib, from.slice(join(root, "src").length)));
   }
+  await bundlePlugin("package");
 }
 
 if (import.meta.main) await buildPackage();

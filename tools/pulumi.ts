@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bundleProxy } from "./bundle.ts";
+import { bundlePlugin } from "./bundle-plugin.ts";
 import { terminalLog } from "./setup/progress.mjs";
 import { ensurePulumi } from "./setup/pulumi.ts";
 
@@ -10,6 +11,7 @@ import { ensurePulumi } from "./setup/pulumi.ts";
 // has. Programs are TypeScript, which an older Node on the PATH could not run.
 const log = terminalLog();
 await bundleProxy();
+await bundlePlugin("clone");
 const { dir } = await ensurePulumi({ log });
 log.clear();
 

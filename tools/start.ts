@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { CloreError, describeError, InputError } from "../src/core/errors.ts";
 import { formatUsd, perHour } from "../src/cost/price.ts";
 import { bundleProxy } from "./bundle.ts";
+import { bundlePlugin } from "./bundle-plugin.ts";
 import { ensureOllama } from "./setup/ollama.ts";
 import { terminalLog } from "./setup/progress.mjs";
 import { ensurePulumi } from "./setup/pulumi.ts";
@@ -59,6 +60,7 @@ async function up(options: StartOptions): Promise<void> {
   const keys = options.live ? liveKeys(options.stack) : undefined;
   const { dir } = await phases.time("set-up", async () => {
     await bundleProxy();
+    await bundlePlugin("clone");
     if (!keys && servesModels(options.stack)) await ensureOllama({ log });
     return ensurePulumi({ log });
   });

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { createVitest, type Vitest } from "vitest/node";
 import { CloreError, describeError } from "../src/core/errors.ts";
 import { bundleProxy } from "./bundle.ts";
+import { bundlePlugin } from "./bundle-plugin.ts";
 import { lacks, parts } from "./setup/machine.ts";
 import { ensureOllama } from "./setup/ollama.ts";
 import { terminalLog } from "./setup/progress.mjs";
@@ -55,6 +56,7 @@ async function setUp(): Promise<void> {
     }
   }
   await bundleProxy();
+  await bundlePlugin("clone");
   log.clear();
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -51,6 +51,15 @@ describe("the npm package, as somebody's dependency", () => {
     plugin.kill("SIGTERM");
     await plugin;
     expect(Number(port)).toBeGreaterThan(1024);
+  });
+
+  test("its plugin is one file, which finds the package's templates and catalog", () => {
+    const text = readFileSync(join(installed, "lib/provider/main.mjs"), "utf8");
+    expect(text).not.toContain(root);
+    const near = [...text.matchAll(/new URL\("([^"]+)", new URL\("([^"]+)", import\.meta\.url\)/g)];
+    const files = near.map(([, file, from]) => join(dirname(join(installed, "lib/provider", from!)), file!));
+    expect(files.length).toBeGreaterThan(2);
+    expect(files.filter((file) => !existsSync(file))).toEqual([]);
   });
 
   test("lets people use a newer Pulumi than its own", () => {
