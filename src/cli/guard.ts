@@ -1,5 +1,4 @@
 import type { OwnedServer } from "../backend/state.ts";
-import type { Order } from "../clore/types.ts";
 import { systemClock } from "../core/clock.ts";
 import { counted } from "../core/counted.ts";
 import { CloreError, describeError } from "../core/errors.ts";
@@ -12,7 +11,7 @@ import { Problems, readFlags } from "./flags.ts";
 import { leaseEnd, readStacks } from "./fleet.ts";
 import { giveBack } from "./give-back.ts";
 
-const usage = `clore guard [--once] [--every TIME] [--warn TIME] [--dry-run]
+const usage = `clore guard [--once] [--every TIME] [--warn TIME] [--dry-run] [--json]
 
 Keeps the leases of all stacks of the Pulumi backend: an order whose lease has ended is warned
 about, and cancelled when the warning time is over. It runs anywhere but on the rented servers:
@@ -22,6 +21,7 @@ a laptop, a machine of yours, a scheduled pipeline (templates/systemd, github, g
   --every TIME   pause between looks (default 5m)
   --warn TIME    from the end of a lease to the cancel; each look in between warns (default 10m)
   --dry-run      say what would be cancelled
+  --json         for programs: an object a line, also of what could not be done
 
 What cannot be read is left alone: an order that is not listed, a backend that is not whole.
 A lease is made longer by \`lease\` in the program and \`pulumi up\`.
@@ -33,7 +33,28 @@ interface Wanted {
   everyMs: number;
   warnMs: number;
   dryRun: boolean;
+  json: boolean;
 }
+
+/** Something that the guard has to say. */
+interface News {
+  event:
+    | "started"
+    | "warning"
+    | "would-cancel"
+    | "cancelled"
+    | "not-cancelled"
+    | "not-listed"
+    | "looked"
+    | "failed"
+    | "stopped";
+  message: string;
+  /** Something could not be done or known: for stderr. */
+  isBad?: boolean;
+  [detail: string]: unknown;
+}
+
+type Tell = (news: News) => void;
 
 /** `clore guard`: ends what has outlived its lease. */
 export const command: Command = {
@@ -43,25 +64,35 @@ export const command: Command = {
   async run(argv, io) {
     const wanted = read(argv);
     using account = openAccount(io);
-    if (wanted.once) return (await round(wanted, account, io)) ? 0 : 1;
-    io.out(`${stamp()} guarding leases, every ${formatSeconds(wanted.everyMs / 1000)}`);
+    const tell = teller(wanted, io);
+    if (wanted.once) return (await round(wanted, account, tell, io)) ? 0 : 1;
+    tell({ event: "started", message: `guarding leases, every ${formatSeconds(wanted.everyMs / 1000)}` });
     while (!io.signal.aborted) {
       try {
-        await round(wanted, account, io);
+        await round(wanted, account, tell, io);
       } catch (error) {
         if (io.signal.aborted) break;
         // A guard that ends at the first bad moment guards nothing.
-        io.err(`${stamp()} nothing was done this time: ${describeError(error)}`);
+        const message = `nothing was done this time: ${describeError(error)}`;
+        tell({ event: "failed", message, ...codeOf(error), isBad: true });
       }
       await systemClock.sleep(wanted.everyMs, io.signal).catch(() => {});
     }
-    io.out(`${stamp()} stopped`);
+    tell({ event: "stopped", message: "stopped" });
     return 0;
   },
 };
 
+function teller({ json }: Wanted, io: CommandIo): Tell {
+  return ({ isBad, ...news }) => {
+    const at = new Date().toISOString();
+    if (json) io.out(JSON.stringify({ at, ...news }));
+    else (isBad ? io.err : io.out)(`${at} ${news.message}`);
+  };
+}
+
 /** One look. False when something that should have been cancelled could not be. */
-async function round(wanted: Wanted, account: Account, io: CommandIo): Promise<boolean> {
+async function round(wanted: Wanted, account: Account, tell: Tell, io: CommandIo): Promise<boolean> {
   const { servers, stacks } = await readStacks(io);
   const orders = await account.clore.myOrders({}, io.signal);
   const now = Date.now();
@@ -72,7 +103,8 @@ async function round(wanted: Wanted, account: Account, io: CommandIo): Promise<b
   });
   const unlisted = servers.filter((server) => !orders.some((one) => one.orderId === server.orderId));
   if (unlisted.length > 0) {
-    io.err(`${stamp()} not listed, so nothing is done: ${unlisted.map(nameOf).join(", ")}`);
+    const message = `not listed, so nothing is done: ${unlisted.map(nameOf).join(", ")}`;
+    tell({ event: "not-listed", message, servers: unlisted.map(detailsOf), isBad: true });
   }
   const over = leased.filter(({ overMs }) => overMs >= 0);
   const rate = await ratesFor(
@@ -81,54 +113,50 @@ async function round(wanted: Wanted, account: Account, io: CommandIo): Promise<b
   );
   let done = true;
   for (const { server, order, overMs } of over) {
-    const usd = rate(order.currency);
-    const price =
-      usd === undefined ? `${order.pricePerDay} ${order.currency}` : formatUsd(order.pricePerDay * usd);
+    const usdPerUnit = rate(order.currency);
+    const usd = usdPerUnit === undefined ? undefined : order.pricePerDay * usdPerUnit;
+    const price = usd === undefined ? `${order.pricePerDay} ${order.currency}` : formatUsd(usd);
     const what = `${nameOf(server)} (${price} per day): its lease ended ${formatSeconds(overMs / 1000)} ago`;
+    const details = { ...detailsOf(server), pricePerDayUsd: usd, overSeconds: Math.round(overMs / 1000) };
     if (overMs < wanted.warnMs) {
-      io.out(
-        `${stamp()} WARNING ${what}; it is cancelled in ${formatSeconds((wanted.warnMs - overMs) / 1000)}`,
-      );
+      const left = (wanted.warnMs - overMs) / 1000;
+      const message = `WARNING ${what}; it is cancelled in ${formatSeconds(left)}`;
+      tell({ event: "warning", message, ...details, cancelInSeconds: Math.round(left) });
     } else if (!server.certain) {
-      io.err(
-        `${stamp()} NOT CANCELLED ${what}: its key was never seen to open it, so it may be somebody else's`,
-      );
+      const message = `NOT CANCELLED ${what}: its key was never seen to open it, so it may be somebody else's`;
+      tell({ event: "not-cancelled", message, ...details, isBad: true });
       done = false;
-    } else if (wanted.dryRun) io.out(`${stamp()} would cancel ${what}`);
-    else done = (await cancel(server, order, usd, what, account, io)) && done;
+    } else if (wanted.dryRun) {
+      tell({ event: "would-cancel", message: `would cancel ${what}`, ...details });
+    } else {
+      try {
+        await giveBack(order, usd, { reason: "its lease ended", by: "clore guard", server }, account);
+        tell({ event: "cancelled", message: `CANCELLED ${what}`, ...details });
+      } catch (error) {
+        io.signal.throwIfAborted();
+        if (!(error instanceof CloreError)) throw error;
+        const message = `NOT CANCELLED ${what}: ${describeError(error)}`;
+        tell({ event: "not-cancelled", message, ...details, ...codeOf(error), isBad: true });
+        done = false;
+      }
+    }
   }
-  io.out(
-    `${stamp()} looked at ${counted(leased.length, "lease")} in ${counted(stacks.length, "stack")}, ${over.length} over`,
-  );
+  const message = `looked at ${counted(leased.length, "lease")} in ${counted(stacks.length, "stack")}, ${over.length} over`;
+  tell({ event: "looked", message, leases: leased.length, stacks: stacks.length, over: over.length });
   return done;
 }
 
-async function cancel(
-  server: OwnedServer,
-  order: Order,
-  usdPerUnit: number | undefined,
-  what: string,
-  account: Account,
-  io: CommandIo,
-): Promise<boolean> {
-  const usd = usdPerUnit === undefined ? undefined : order.pricePerDay * usdPerUnit;
-  try {
-    await giveBack(order, usd, { reason: "its lease ended", by: "clore guard", server }, account);
-    io.out(`${stamp()} CANCELLED ${what}`);
-    return true;
-  } catch (error) {
-    io.signal.throwIfAborted();
-    if (!(error instanceof CloreError)) throw error;
-    io.err(`${stamp()} NOT CANCELLED ${what}: ${describeError(error)}`);
-    return false;
-  }
+function codeOf(error: unknown): { code?: string } {
+  return error instanceof CloreError ? { code: error.code } : {};
+}
+
+function detailsOf({ orderId, serverId, stack, urn }: OwnedServer) {
+  return { orderId, serverId, stack, urn };
 }
 
 function nameOf({ orderId, serverId, stack, urn }: OwnedServer): string {
   return `${orderId === undefined ? `a possible order on server ${serverId}` : `order ${orderId}`} of ${stack} ${urn.split("::").at(-1)}`;
 }
-
-const stamp = () => new Date().toISOString();
 
 function read(argv: readonly string[]): Wanted {
   const flags = readFlags("clore guard", argv, {
@@ -136,6 +164,7 @@ function read(argv: readonly string[]): Wanted {
     every: { type: "string" },
     warn: { type: "string" },
     "dry-run": { type: "boolean" },
+    json: { type: "boolean" },
   });
   const problems = new Problems();
   const wanted = {
@@ -143,6 +172,7 @@ function read(argv: readonly string[]): Wanted {
     everyMs: problems.time("--every", flags.every, "5m"),
     warnMs: problems.time("--warn", flags.warn, "10m"),
     dryRun: flags["dry-run"] ?? false,
+    json: flags.json ?? false,
   };
   if (wanted.everyMs < 1000 && flags.every !== undefined) problems.add("--every", "should be 1s or more");
   problems.throwIfAny("clore guard");

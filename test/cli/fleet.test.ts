@@ -118,6 +118,16 @@ describe.skipIf(!hasPulumi)("clore guard", () => {
     );
     expect(warned.out).toContain("looked at 2 leases in 1 stack, 1 over");
     expect((await fleet.run("guard --once --warn 0 --dry-run")).out).toContain(`would cancel order ${over}`);
+    const { out } = await fleet.run("guard --once --json");
+    expect(
+      out
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toMatchObject([
+      { at: expect.stringMatching(/Z$/), event: "warning", orderId: over, pricePerDayUsd: 3.5 },
+      { event: "looked", leases: 2, stacks: 1, over: 1 },
+    ]);
     expect(fleet.live()).toHaveLength(4);
     const cancelled = await fleet.run("guard --once --warn 0");
     expect([cancelled.code, cancelled.out]).toEqual([0, expect.stringContaining(`CANCELLED order ${over}`)]);
@@ -137,6 +147,12 @@ describe.skipIf(!hasPulumi)("clore guard", () => {
     ]);
     const unproven = await fleet.run("guard --once --warn 0");
     expect([unproven.code, unproven.err]).toEqual([1, expect.stringContaining("may be somebody else's")]);
+    const told = await fleet.run("guard --once --warn 0 --json");
+    expect([told.code, told.err, JSON.parse(told.out.split("\n")[0]!)]).toEqual([
+      1,
+      "",
+      expect.objectContaining({ event: "not-cancelled", orderId }),
+    ]);
     const env = { ...fleet.env, PULUMI_BACKEND_URL: `file://${backend.folder}/missing` };
     expect(await fleet.run("guard --once --warn 0", { env })).toMatchObject({ code: 1 });
     expect(fleet.live()).toEqual([orderId]);
