@@ -15,7 +15,7 @@ export default defineConfig({
           name: "rules",
           include: ["test/**/*.test.ts"],
           exclude: [faults],
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },
