@@ -40,6 +40,8 @@ export interface Handler<Inputs extends Properties = Properties, State extends P
   complete?(inputs: Inputs, plugin?: PluginContext): Inputs;
   /** Called with every recorded state that the engine shows, before the call that it came with. */
   notice?(known: State, plugin: PluginContext): void;
+  /** What the user should know before anything is done; asked when the engine compares a recorded state. */
+  warnings?(known: State, at: { urn: string; plugin: PluginContext }): string[];
   /** Inputs that strangers get to see: a secret in them is a mistake. */
   openInputs?: readonly (keyof Inputs & string)[];
   /** Outputs that are secrets whatever the inputs were. */

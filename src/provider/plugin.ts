@@ -124,7 +124,11 @@ export class Plugin {
         }
         return response;
       }),
-      diff: this.#unary((request: InstanceType<typeof providerProto.DiffRequest>) => this.#diff(request)),
+      diff: this.#unary(async (request: InstanceType<typeof providerProto.DiffRequest>) => {
+        const response = this.#diff(request);
+        await this.#log?.flushed();
+        return response;
+      }),
       create: this.#unary(async (request: InstanceType<typeof providerProto.CreateRequest>) => {
         const { values: inputs, secrets } = unmarshal(request.getProperties());
         const handler = this.#handler(request.getUrn());
@@ -208,6 +212,9 @@ export class Plugin {
     this.#notice(handler, state);
     const recorded = unmarshal(request.getOldInputs()).values;
     const want = unmarshal(request.getNews()).values;
+    const urn = request.getUrn();
+    const warnings = this.#context && handler.warnings?.(state, { urn, plugin: this.#context });
+    for (const warning of warnings ?? []) this.#log?.for(urn).warn(warning);
     const ignored = new Set(request.getIgnorechangesList());
     const changes = handler
       .changes({ inputs: recorded, state }, want)

@@ -25,6 +25,16 @@ export const sshKey: Handler<Inputs, State> = {
       () => "replace",
       (a, b) => stable(a) === stable(b),
     ),
+  /** Of what it was rented for: Pulumi asks for none of it any more when the program has dropped the Server. */
+  warnings({ fingerprint }, { urn, plugin }) {
+    const left = entriesOfKey({ fingerprint, urn }, plugin.ledger.entries());
+    return left
+      .filter((entry) => !entry.kept && !plugin.claims.isRecorded(entry))
+      .map((entry) => {
+        const of = entry.urn.split("::").at(-1);
+        return `${nameOf(entry)}, left by an interrupted run, may still bill: this program goes on with it if it still has ${of}; otherwise \`pulumi destroy\` or \`clore sweep --cancel\` gives it back`;
+      });
+  },
   async create(want) {
     const pair = generateKeyPair(want.comment);
     return { id: pair.fingerprint, state: { ...pair } };

@@ -26,6 +26,22 @@ test.each<{ until: Lost["until"] }>([{ until: "sent" }, { until: "accepted" }, {
   },
 );
 
+test("what an interrupted run has left is named when the key is compared, until it is given back or gone on with", async () => {
+  await using on = await ground();
+  const orderId = await lostRun(on.plugin(), { until: "seen" });
+  await lostRun(on.plugin(), { urn: urnOf("Server", "gpu", "prod"), serverId: 102 });
+  const warnings = (plugin: PluginContext) => sshKey.warnings?.(key, { urn, plugin });
+  expect(warnings(on.plugin())).toEqual([
+    expect.stringMatching(
+      new RegExp(`^order ${orderId} on server 101 \\(3\\.50 USD per day\\), left by .* if it still has gpu`),
+    ),
+  ]);
+  const next = on.plugin();
+  await server.create(wanted(), callOf(next, urnOf("Server", "gpu")));
+  next.claims.runEnded(next.ledger);
+  expect(warnings(on.plugin())).toEqual([]);
+});
+
 test("on a machine without that ledger, what the key opens is given back and written down", async () => {
   await using on = await ground();
   const orderId = await lostRun(on.plugin("laptop"), { until: "sent" });
