@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
@@ -21,6 +21,8 @@ export async function bundlePlugin(place: keyof typeof places): Promise<string> 
   const { entry, output } = places[place];
   const path = join(root, output);
   if (place === "clone" && (await isNewest(path))) return path;
+  // A source that is saved while it bundles is newer than the bundle.
+  const start = new Date();
   const result = await build({
     absWorkingDir: root,
     entryPoints: [entry],
@@ -45,6 +47,7 @@ export async function bundlePlugin(place: keyof typeof places): Promise<string> 
   const temporary = `${path}.${process.pid}`;
   await mkdir(dirname(path), { recursive: true });
   await writeFile(temporary, result.outputFiles[0]!.text);
+  await utimes(temporary, start, start);
   await rename(temporary, path);
   return path;
 }
@@ -56,7 +59,8 @@ async function isNewest(path: string): Promise<boolean> {
   const sources = await readdir(join(root, "src"), { recursive: true });
   const inputs = ["src", "package-lock.json", ...sources.map((name) => join("src", name))];
   for (const input of [...inputs, "tools/bundle-plugin.ts"]) {
-    if ((await stat(join(root, input))).mtimeMs >= made.mtimeMs) return false;
+    const source = await stat(join(root, input)).catch(() => undefined); // gone again, or an editor's dangling link
+    if (!source || source.mtimeMs >= made.mtimeMs) return false;
   }
   return true;
 }

@@ -54,13 +54,3 @@ export function openAccount(io: CommandIo): Account {
     [Symbol.dispose]: () => gate.close(),
   };
 }
-
-/** Whether a process of this machine is there. */
-export function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}

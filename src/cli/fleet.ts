@@ -2,10 +2,11 @@ import { type Backend, readBackend } from "../backend/backend.ts";
 import { type Owner, ownerOf } from "../backend/ownership.ts";
 import type { OwnedServer } from "../backend/state.ts";
 import type { Order } from "../clore/types.ts";
+import { isRunning } from "../core/is-running.ts";
 import { parseHours } from "../cost/duration.ts";
 import { ageMs } from "../rental/age.ts";
 import { ratesFor } from "../rental/rates.ts";
-import { type Account, isRunning } from "./account.ts";
+import type { Account } from "./account.ts";
 import type { CommandIo } from "./command.ts";
 
 /** One live order with all that is known of it. */

@@ -65,7 +65,19 @@ export const command: Command = {
     const wanted = read(argv);
     using account = openAccount(io);
     const tell = teller(wanted, io);
-    if (wanted.once) return (await round(wanted, account, tell, io)) ? 0 : 1;
+    const failed = (error: unknown) => {
+      const message = `nothing was done this time: ${describeError(error)}`;
+      tell({ event: "failed", message, ...codeOf(error), isBad: true });
+    };
+    if (wanted.once) {
+      try {
+        return (await round(wanted, account, tell, io)) ? 0 : 1;
+      } catch (error) {
+        if (!wanted.json || io.signal.aborted) throw error;
+        failed(error);
+        return 1;
+      }
+    }
     tell({ event: "started", message: `guarding leases, every ${formatSeconds(wanted.everyMs / 1000)}` });
     while (!io.signal.aborted) {
       try {
@@ -73,8 +85,7 @@ export const command: Command = {
       } catch (error) {
         if (io.signal.aborted) break;
         // A guard that ends at the first bad moment guards nothing.
-        const message = `nothing was done this time: ${describeError(error)}`;
-        tell({ event: "failed", message, ...codeOf(error), isBad: true });
+        failed(error);
       }
       await systemClock.sleep(wanted.everyMs, io.signal).catch(() => {});
     }

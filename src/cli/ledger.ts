@@ -1,9 +1,9 @@
 import { counted } from "../core/counted.ts";
+import { isRunning } from "../core/is-running.ts";
 import { stateDirectory } from "../core/state-directory.ts";
 import { formatUsd } from "../cost/price.ts";
 import { compact } from "../ledger/compact.ts";
 import { type Entry, Ledger, mayBill } from "../ledger/ledger.ts";
-import { isRunning } from "./account.ts";
 import type { Command } from "./command.ts";
 import { readFlags } from "./flags.ts";
 import { table } from "./table.ts";

@@ -4,7 +4,9 @@ import { counted } from "../core/counted.ts";
 import { CloreError } from "../core/errors.ts";
 import { formatSeconds } from "../cost/duration.ts";
 import { formatUsd } from "../cost/price.ts";
-import { openAccount } from "./account.ts";
+import { type Entry, mayBill } from "../ledger/ledger.ts";
+import { closeEnded } from "../rental/budget.ts";
+import { type Account, openAccount } from "./account.ts";
 import type { Command } from "./command.ts";
 import { readFlags } from "./flags.ts";
 import { type FleetOrder, fleetOf, ownerName, readStacks } from "./fleet.ts";
@@ -42,6 +44,7 @@ export const command: Command = {
         },
       ),
     ]);
+    await closeWhatEnded(orders, account);
     const now = Date.now();
     const fleet = await fleetOf(orders, backend, account, now);
     const unlisted = missing(backend, orders);
@@ -76,6 +79,24 @@ export const command: Command = {
     return 0;
   },
 };
+
+/** What the ledger takes for billing and no listing names is looked for among the completed orders. */
+async function closeWhatEnded(orders: readonly Order[], account: Account): Promise<void> {
+  const isUnlisted = (entry: Entry) =>
+    entry.account === account.account &&
+    mayBill(entry) &&
+    entry.orderId !== undefined &&
+    !orders.some(({ orderId }) => orderId === entry.orderId);
+  if (!account.ledger.entries().some(isUnlisted)) return;
+  const completed = await account.clore
+    .myOrders({ includeCompleted: true }, account.signal)
+    .catch((error: unknown) => {
+      account.signal.throwIfAborted();
+      if (!(error instanceof CloreError)) throw error;
+      return []; // the next one will do
+    });
+  closeEnded({ orders: completed }, account);
+}
 
 function missing(backend: Backend | undefined, orders: readonly Order[]) {
   const listed = new Set(orders.map((order) => order.orderId));

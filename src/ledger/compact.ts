@@ -14,7 +14,7 @@ import {
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { entriesOf, type Ledger, mayBill } from "./ledger.ts";
-import { leftovers, parseLines, type RawLine, readLines } from "./lines.ts";
+import { leftovers, parseLines, type RawLine, readLines, unique } from "./lines.ts";
 
 /** Closed entries are kept so long, for people who look back, in days. */
 const keepDays = 30;
@@ -80,10 +80,6 @@ function rewrite(path: string, now: number): Compaction {
   } finally {
     closeSync(old);
   }
-}
-
-function unique(lines: readonly RawLine[]): RawLine[] {
-  return [...new Map(lines.map((raw) => [raw.text, raw])).values()];
 }
 
 function closedLongAgo(lines: readonly RawLine[], now: number): Set<string> {

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { CloreError } from "../core/errors.ts";
-import { type Line, leftovers, readLines } from "./lines.ts";
+import { type Line, leftovers, readLines, unique } from "./lines.ts";
 
 /** What is about to be rented, written before the service is asked. */
 export interface Intent {
@@ -121,7 +121,7 @@ export class Ledger {
     for (;;) {
       const before = this.#files();
       // The older file first: lines of the same millisecond keep their order.
-      const lines = [...leftovers(this.path), this.path].flatMap(readLines);
+      const lines = unique([...leftovers(this.path), this.path].flatMap(readLines));
       if (this.#files() === before) return lines.flatMap(({ line }) => (line ? [line] : []));
     }
   }

@@ -75,3 +75,8 @@ export function parseLines(text: string): RawLine[] {
     }
   });
 }
+
+/** A compaction carries lines over before it drops the file that they stood in: each counts once, where it first stands. */
+export function unique(lines: readonly RawLine[]): RawLine[] {
+  return [...new Map(lines.map((raw) => [raw.text, raw])).values()];
+}

@@ -1,5 +1,5 @@
 import * as grpc from "@grpc/grpc-js";
-import { CloreError } from "../core/errors.ts";
+import { CloreError, describeError } from "../core/errors.ts";
 import { silentLog } from "../core/log.ts";
 import { checkInputs, knownOnly, openSecrets } from "./check.ts";
 import type { PluginContext, PluginSettings } from "./context.ts";
@@ -33,6 +33,7 @@ export class Plugin {
   #context: PluginContext | undefined;
   readonly #cancel = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
+  readonly #warned = new Set<string>();
 
   constructor(options: PluginOptions) {
     this.#options = options;
@@ -213,8 +214,7 @@ export class Plugin {
     const recorded = unmarshal(request.getOldInputs()).values;
     const want = unmarshal(request.getNews()).values;
     const urn = request.getUrn();
-    const warnings = this.#context && handler.warnings?.(state, { urn, plugin: this.#context });
-    for (const warning of warnings ?? []) this.#log?.for(urn).warn(warning);
+    this.#warn(handler, urn, state);
     const ignored = new Set(request.getIgnorechangesList());
     const changes = handler
       .changes({ inputs: recorded, state }, want)
@@ -237,6 +237,22 @@ export class Plugin {
 
   #notice(handler: Handler, state: Properties): void {
     if (this.#context) handler.notice?.(state, this.#context);
+  }
+
+  /** Once each: with `--refresh` the engine compares twice. */
+  #warn(handler: Handler, urn: string, state: Properties): void {
+    if (!this.#context) return;
+    let warnings: string[];
+    try {
+      warnings = handler.warnings?.(state, { urn, plugin: this.#context }) ?? [];
+    } catch (error) {
+      if (!(error instanceof CloreError)) throw error;
+      warnings = [describeError(error)];
+    }
+    for (const warning of warnings) {
+      if (!this.#warned.has(`${urn} ${warning}`)) this.#log?.for(urn).warn(warning);
+      this.#warned.add(`${urn} ${warning}`);
+    }
   }
 
   #hidden(handler: Handler, secretInputs: ReadonlySet<string>): ReadonlySet<string> {

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { CloreError } from "../core/errors.ts";
-import { mayBill } from "../ledger/ledger.ts";
+import { isRunning } from "../core/is-running.ts";
+import { type Entry, mayBill } from "../ledger/ledger.ts";
+import { rememberedMs } from "../rental/active.ts";
 import { entriesOfKey, giveBackLeftOvers, type LastKey, nameOf } from "../rental/last-net.ts";
 import { generateKeyPair } from "../ssh/keypair.ts";
 import { type Call, type Handler, inputChanges } from "./handler.ts";
@@ -27,12 +29,17 @@ export const sshKey: Handler<Inputs, State> = {
     ),
   /** Of what it was rented for: Pulumi asks for none of it any more when the program has dropped the Server. */
   warnings({ fingerprint }, { urn, plugin }) {
-    const left = entriesOfKey({ fingerprint, urn }, plugin.ledger.entries());
-    return left
-      .filter((entry) => !entry.kept && !plugin.claims.isRecorded(entry))
+    const isLeft = (entry: Entry) =>
+      !entry.kept &&
+      !plugin.claims.isRecorded(entry) &&
+      !isRunning(entry.pid) &&
+      // What was asked for without an answer would show in a listing by then.
+      (entry.orderId !== undefined || Date.now() - entry.changedAt.getTime() < rememberedMs);
+    return entriesOfKey({ fingerprint, urn }, plugin.ledger.entries())
+      .filter(isLeft)
       .map((entry) => {
         const of = entry.urn.split("::").at(-1);
-        return `${nameOf(entry)}, left by an interrupted run, may still bill: this program goes on with it if it still has ${of}; otherwise \`pulumi destroy\` or \`clore sweep --cancel\` gives it back`;
+        return `${nameOf(entry)}, left by an interrupted run, may still bill: this program goes on with it if it still has ${of}; otherwise \`clore ps\` shows whether it does, and \`pulumi destroy\` or \`clore sweep --cancel\` gives it back`;
       });
   },
   async create(want) {

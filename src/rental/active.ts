@@ -53,7 +53,7 @@ const onItsWayMs = 10 * 60_000;
  * An order of which no listing says a word counts so long after it was last known, in milliseconds: its end would be
  * listed. Of older ones the service may keep no record.
  */
-const rememberedMs = 24 * 3_600_000;
+export const rememberedMs = 24 * 3_600_000;
 
 /**
  * Which orders of the account count as billing: what a listing names, and what was known to stand and nothing says has

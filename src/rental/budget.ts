@@ -49,7 +49,10 @@ export async function readActive(earlier: readonly Order[], io: BudgetIo): Promi
 }
 
 /** What the service names as ended need not be asked for at the next server again. */
-function closeEnded({ orders }: Listing, { ledger, account }: BudgetIo): void {
+export function closeEnded(
+  { orders }: Pick<Listing, "orders">,
+  { ledger, account }: Pick<BudgetIo, "ledger" | "account">,
+): void {
   const ended = new Set(orders.flatMap(({ expired, orderId }) => (expired ? [orderId] : [])));
   for (const entry of ledger.entries()) {
     if (entry.account !== account || !mayBill(entry)) continue;

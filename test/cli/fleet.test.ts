@@ -50,6 +50,19 @@ describe.skipIf(!hasPulumi)("clore ps", () => {
     expect(out).toContain("1 of them belong to nobody: see clore sweep");
   });
 
+  test("writes down that what this machine has rented is over, where the service says so", async () => {
+    const orderId = await fleet.rent(100);
+    const [over, unknown] = [fleet.intend(), fleet.intend({ serverId: 101 })];
+    const { ledger, clore } = fleet.account;
+    ledger.conclude(over, { outcome: "order", orderId });
+    ledger.conclude(unknown, { outcome: "order", orderId: 5 });
+    await fleet.run("ps");
+    expect(ledger.entries()).toMatchObject([{ outcome: "order" }, { outcome: "order" }]);
+    await clore.cancelOrder(orderId);
+    await fleet.run("ps");
+    expect(ledger.entries()).toMatchObject([{ outcome: "ended" }, { outcome: "order" }]);
+  });
+
   test("--json says the same for programs, in a process of its own", async () => {
     const orderId = await fleet.rent(100);
     backend.write("proxy", "dev", [{ orderId }]);
@@ -155,6 +168,12 @@ describe.skipIf(!hasPulumi)("clore guard", () => {
     ]);
     const env = { ...fleet.env, PULUMI_BACKEND_URL: `file://${backend.folder}/missing` };
     expect(await fleet.run("guard --once --warn 0", { env })).toMatchObject({ code: 1 });
+    const failed = await fleet.run("guard --once --json", { env });
+    expect([failed.code, failed.err, JSON.parse(failed.out)]).toEqual([
+      1,
+      "",
+      expect.objectContaining({ event: "failed", code: expect.stringMatching(/^backend\./) }),
+    ]);
     expect(fleet.live()).toEqual([orderId]);
   });
 

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   appendFileSync,
+  copyFileSync,
   linkSync,
   mkdtempSync,
   readdirSync,
@@ -83,6 +84,14 @@ test("lines that only the leftover of a killed compaction holds are read, and ca
   compact(ledger, Date.now());
   expect(ids()).toEqual([id, young]);
   expect(readdirSync(folder).some((name) => name.includes(".old-"))).toBe(false);
+});
+
+test("a compaction that was killed in the middle of carrying over takes nothing back", () => {
+  const id = entry({ outcome: "accepted" }, { outcome: "order", orderId: 3 });
+  copyFileSync(ledger.path, `${ledger.path}.old-4711-1`);
+  const lines = readFileSync(ledger.path, "utf8").split("\n");
+  writeFileSync(ledger.path, `${lines.slice(0, 2).join("\n")}\n`);
+  expect(new Ledger(folder).entries()).toMatchObject([{ intentId: id, outcome: "order", orderId: 3 }]);
 });
 
 test("a line that was carried over behind a younger one does not open a closed entry again", () => {

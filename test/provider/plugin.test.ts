@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -120,6 +120,15 @@ test("a preview names the offer, spends nothing and leaves open what is not know
   // A busy machine can make two sends arrive as one: the second is asked again.
   expect([...new Set(asked)].toSorted()).toEqual(["marketplace", "my_orders", "renter_fees", "wallets"]);
   expect(emulator.ledger().orders.filter((order) => order.ended === undefined)).toEqual([]);
+});
+
+test("a record of rentals that cannot be read does not stop a comparison, and is told once", async () => {
+  await using other = await Engine.start({ emulator });
+  mkdirSync(join(other.home, "ledger.jsonl"));
+  const key = await other.create("SshKey", (await other.check("SshKey", {})).values);
+  for (let times = 0; times < 2; times++)
+    expect(await other.diff("SshKey", key.id, key.values, { comment: "a" }, { comment: "a" })).toEqual([]);
+  expect(other.lines).toEqual([expect.stringMatching(/^sshkey: .*cannot be read/)]);
 });
 
 describe("a rented server", () => {

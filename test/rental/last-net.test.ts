@@ -1,4 +1,5 @@
-import { expect, test } from "vitest";
+import { readFileSync, writeFileSync } from "node:fs";
+import { expect, test, vi } from "vitest";
 import type { Clock } from "../../src/core/clock.ts";
 import { silentLog } from "../../src/core/log.ts";
 import type { PluginContext } from "../../src/provider/context.ts";
@@ -26,11 +27,13 @@ test.each<{ until: Lost["until"] }>([{ until: "sent" }, { until: "accepted" }, {
   },
 );
 
-test("what an interrupted run has left is named when the key is compared, until it is given back or gone on with", async () => {
+test("what an interrupted run has left is named when the key is compared, until it is gone on with", async () => {
   await using on = await ground();
+  const warnings = (plugin: PluginContext) => sshKey.warnings?.(key, { urn, plugin });
   const orderId = await lostRun(on.plugin(), { until: "seen" });
   await lostRun(on.plugin(), { urn: urnOf("Server", "gpu", "prod"), serverId: 102 });
-  const warnings = (plugin: PluginContext) => sshKey.warnings?.(key, { urn, plugin });
+  expect(warnings(on.plugin()), "its run is still there").toEqual([]);
+  endRuns(on.plugin());
   expect(warnings(on.plugin())).toEqual([
     expect.stringMatching(
       new RegExp(`^order ${orderId} on server 101 \\(3\\.50 USD per day\\), left by .* if it still has gpu`),
@@ -40,6 +43,17 @@ test("what an interrupted run has left is named when the key is compared, until 
   await server.create(wanted(), callOf(next, urnOf("Server", "gpu")));
   next.claims.runEnded(next.ledger);
   expect(warnings(on.plugin())).toEqual([]);
+});
+
+test("what was asked for without an answer is named for a day", async () => {
+  await using on = await ground();
+  const warnings = () => sshKey.warnings?.(key, { urn, plugin: on.plugin() });
+  await lostRun(on.plugin(), { until: "intent" });
+  endRuns(on.plugin());
+  expect(warnings()).toEqual([expect.stringContaining("a possible order on server 101")]);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 25 * 3_600_000 });
+  expect(warnings()).toEqual([]);
+  vi.useRealTimers();
 });
 
 test("on a machine without that ledger, what the key opens is given back and written down", async () => {
@@ -159,3 +173,8 @@ const hurried: Clock = {
   now: () => began + (Date.now() - began) * 20,
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms / 20)),
 };
+
+/** As if every process that wrote to the ledger had ended. */
+function endRuns({ ledger: { path } }: PluginContext): void {
+  writeFileSync(path, readFileSync(path, "utf8").replaceAll(`"pid":${process.pid}`, '"pid":999999999'));
+}
