@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rename, stat, utimes, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, utimes } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
+import { replace } from "./bundle.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -21,7 +22,6 @@ export async function bundlePlugin(place: keyof typeof places): Promise<string> 
   const { entry, output } = places[place];
   const path = join(root, output);
   if (place === "clone" && (await isNewest(path))) return path;
-  // A source that is saved while it bundles is newer than the bundle.
   const start = new Date();
   const result = await build({
     absWorkingDir: root,
@@ -43,12 +43,9 @@ export async function bundlePlugin(place: keyof typeof places): Promise<string> 
       ].join("\n"),
     },
   });
-  // Whole or not at all: two programs may bundle at the same moment, and a plugin may be starting from it.
-  const temporary = `${path}.${process.pid}`;
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(temporary, result.outputFiles[0]!.text);
-  await utimes(temporary, start, start);
-  await rename(temporary, path);
+  await replace(path, result.outputFiles[0]!.text);
+  // A source that was saved while it bundled is newer than the bundle.
+  await utimes(path, start, start);
   return path;
 }
 

@@ -41,7 +41,6 @@ export async function bundleProxy(): Promise<{ path: string; bytes: number }> {
   const hash = await hashOf(inputs);
   const version = `${await packageVersion()}+${hash.slice(0, 12)}`;
   const text = result.outputFiles[0]!.text.replaceAll(placeholder, version);
-  await mkdir(dirname(output), { recursive: true });
   await replace(output, text);
   await replace(record, JSON.stringify({ hash, inputs }));
   return { path: output, bytes: Buffer.byteLength(text) };
@@ -70,8 +69,9 @@ async function packageVersion(): Promise<string> {
 }
 
 /** Whole or not at all, and only what differs: two programs may bundle at the same moment. */
-async function replace(path: string, text: string): Promise<void> {
+export async function replace(path: string, text: string): Promise<void> {
   if ((await readFile(path, "utf8").catch(() => undefined)) === text) return;
+  await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}`;
   await writeFile(temporary, text);
   await rename(temporary, path);

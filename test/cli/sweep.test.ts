@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { FileBackend } from "../backend/support.ts";
+import { endRuns } from "../support/ledger.ts";
 import { needs } from "../support/needs.ts";
 import { Fleet } from "./fleet.ts";
 
@@ -79,7 +80,7 @@ describe.skipIf(needs("pulumi"))("clore sweep", () => {
     backend.write("proxy", "dev", [{ orderId: owned }], [{ name: "second", type: "creating" }]);
     const id = fleet.intend({ serverId: 101 });
     fleet.account.ledger.conclude(id, { outcome: "order", orderId: stray });
-    endRuns(fleet);
+    endRuns(fleet.account.ledger);
     expect((await fleet.run("sweep --cancel")).out).toContain("left alone: younger than 30 min");
   });
 
@@ -149,7 +150,7 @@ describe.skipIf(needs("pulumi"))("clore sweep", () => {
     const elsewhere = await fleet.rent(102);
     const id = fleet.intend({ serverId: 102, urn: "urn:pulumi:prod::other::clore:index:Server::x" });
     fleet.account.ledger.conclude(id, { outcome: "order", orderId: elsewhere });
-    endRuns(fleet);
+    endRuns(fleet.account.ledger);
     const { out } = await fleet.run("sweep --grace 0");
     expect(out).toMatch(
       /^1(\d+) +101 .* is gone, and the state of organization\/proxy\/dev does not name it/m,
@@ -181,9 +182,3 @@ describe.skipIf(needs("pulumi"))("clore sweep", () => {
     });
   });
 });
-
-/** As if every process that wrote to the ledger had ended. */
-function endRuns(fleet: Fleet): void {
-  const { path } = fleet.account.ledger;
-  writeFileSync(path, readFileSync(path, "utf8").replaceAll(`"pid":${process.pid}`, '"pid":999999999'));
-}

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { isRunning } from "../../src/core/is-running.ts";
 import { pricesInUsd } from "../../src/emulator/market/rows.ts";
 import { type Emulator, startEmulator } from "../../src/emulator/server.ts";
 import { Ledger } from "../../src/ledger/ledger.ts";
@@ -306,19 +307,10 @@ describe("the plugin's process", () => {
       { env: pluginEnv(home, { emulator }), stdio: ["ignore", "pipe", "inherit"] },
     );
     const [pid] = (await once(parent.stdout.setEncoding("utf8"), "data")) as [string];
-    expect(isAlive(Number(pid))).toBe(true);
+    expect(isRunning(Number(pid))).toBe(true);
     parent.kill("SIGKILL");
-    for (let waited = 0; waited < 5000 && isAlive(Number(pid)); waited += 50) await delay(50);
-    expect(isAlive(Number(pid))).toBe(false);
+    for (let waited = 0; waited < 5000 && isRunning(Number(pid)); waited += 50) await delay(50);
+    expect(isRunning(Number(pid))).toBe(false);
     rmSync(home, { recursive: true, force: true });
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,4 +1,3 @@
-import { readFileSync, writeFileSync } from "node:fs";
 import { expect, test, vi } from "vitest";
 import type { Clock } from "../../src/core/clock.ts";
 import { silentLog } from "../../src/core/log.ts";
@@ -7,6 +6,7 @@ import { server } from "../../src/provider/server.ts";
 import { sshKey } from "../../src/provider/ssh-key.ts";
 import { giveBackLeftOvers } from "../../src/rental/last-net.ts";
 import { generateKeyPair } from "../../src/ssh/keypair.ts";
+import { endRuns } from "../support/ledger.ts";
 import { callOf, ground, key, type Lost, lostRun, urnOf, wanted } from "./plugin.ts";
 
 const urn = urnOf("SshKey", "key");
@@ -33,7 +33,7 @@ test("what an interrupted run has left is named when the key is compared, until 
   const orderId = await lostRun(on.plugin(), { until: "seen" });
   await lostRun(on.plugin(), { urn: urnOf("Server", "gpu", "prod"), serverId: 102 });
   expect(warnings(on.plugin()), "its run is still there").toEqual([]);
-  endRuns(on.plugin());
+  endRuns(on.plugin().ledger);
   expect(warnings(on.plugin())).toEqual([
     expect.stringMatching(
       new RegExp(`^order ${orderId} on server 101 \\(3\\.50 USD per day\\), left by .* if it still has gpu`),
@@ -49,7 +49,7 @@ test("what was asked for without an answer is named for a day", async () => {
   await using on = await ground();
   const warnings = () => sshKey.warnings?.(key, { urn, plugin: on.plugin() });
   await lostRun(on.plugin(), { until: "intent" });
-  endRuns(on.plugin());
+  endRuns(on.plugin().ledger);
   expect(warnings()).toEqual([expect.stringContaining("a possible order on server 101")]);
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 25 * 3_600_000 });
   expect(warnings()).toEqual([]);
@@ -173,8 +173,3 @@ const hurried: Clock = {
   now: () => began + (Date.now() - began) * 20,
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms / 20)),
 };
-
-/** As if every process that wrote to the ledger had ended. */
-function endRuns({ ledger: { path } }: PluginContext): void {
-  writeFileSync(path, readFileSync(path, "utf8").replaceAll(`"pid":${process.pid}`, '"pid":999999999'));
-}

@@ -16,6 +16,7 @@ import {
   statusProto,
 } from "../../src/provider/rpc/proto.ts";
 import { marshal, type Properties, unmarshal } from "../../src/provider/rpc/values.ts";
+import { compileCache } from "./compile-cache.ts";
 
 type Struct = import("google-protobuf/google/protobuf/struct_pb.js").Struct;
 
@@ -263,6 +264,7 @@ export function pluginEnv(home: string, { emulator, speed, env }: EngineOptions)
     PATH: process.env.PATH ?? "",
     HOME: home,
     CLORE_HOME: home,
+    ...compileCache,
     ...(process.env.CLORE_TEST_RUN ? { CLORE_TEST_RUN: process.env.CLORE_TEST_RUN } : {}),
     ...(emulator ? { CLORE_API_URL: emulator.apiUrl, CLORE_API_KEY: emulator.apiKey } : {}),
     ...(speed ? { CLORE_EMULATOR_SPEED: String(speed) } : {}),

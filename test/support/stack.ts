@@ -65,8 +65,9 @@ export class Stack implements AsyncDisposable {
     await bundleProxy();
     const stack = new Stack(options);
     mkdirSync(join(stack.#folder, "backend"));
+    // With their times: the plugin's bundle is used while it is the newest.
     for (const part of ["src", "stacks", "templates", "dist", "bin", "package.json"])
-      cpSync(join(root, part), join(stack.#folder, part), { recursive: true });
+      cpSync(join(root, part), join(stack.#folder, part), { recursive: true, preserveTimestamps: true });
     symlinkSync(join(root, "node_modules"), join(stack.#folder, "node_modules"));
     const project = {
       name: "pulumi-clore",

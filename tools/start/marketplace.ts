@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { CloreError } from "../../src/core/errors.ts";
+import { isRunning } from "../../src/core/is-running.ts";
 
 /** What `clore emulate --json` says of itself. */
 const announced = z.object({
@@ -82,15 +83,6 @@ export async function stopMarketplace(pid: number): Promise<boolean> {
   } catch {
     return false;
   }
-  for (let i = 0; i < 300 && isAlive(pid); i++) await delay(50);
+  for (let i = 0; i < 300 && isRunning(pid); i++) await delay(50);
   return true;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
 import { execa } from "execa";
 import { CloreError } from "../../core/errors.ts";
+import { isRunning } from "../../core/is-running.ts";
 import { type Look, until } from "../../core/until.ts";
 import { ensureMachineImage, type Variant } from "./image.ts";
 import { fakeNvidiaSmi } from "./nvidia.ts";
-import { isAlive } from "./processes.ts";
 import type { Address, Gpu, Machine, MachineKind, MachineSpec } from "./types.ts";
 
 /** Every container carries this label with the run it belongs to. */
@@ -209,7 +209,7 @@ async function removeOrphans(): Promise<void> {
   const orphans = stdout
     .split("\n")
     .map((line) => line.split(" "))
-    .filter(([id, pid]) => id && pid && !isAlive(Number(pid)));
+    .filter(([id, pid]) => id && pid && !isRunning(Number(pid)));
   await removeContainers(orphans.map(([id]) => id!));
 }
 

@@ -46,13 +46,3 @@ function kill(pid: number): void {
     // gone already
   }
 }
-
-/** Whether a process of this id exists. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}

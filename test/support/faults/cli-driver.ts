@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { compileCache } from "../compile-cache.ts";
 import { type Driver, type DriverSettings, ordersIn, type Victim } from "./driver.ts";
 import type { Run } from "./engine.ts";
 import type { ServerSpec } from "./program.ts";
@@ -123,7 +124,7 @@ export class CliDriver implements Driver {
       env: {
         ...env,
         PATH: [join(root, "node_modules", ".bin"), env.PATH].join(delimiter),
-        NODE_COMPILE_CACHE: join(tmpdir(), "clore-compile-cache"),
+        ...compileCache,
         PULUMI_BACKEND_URL: `file://${join(this.#folder, "backend")}`,
         PULUMI_HOME: join(this.#folder, "home"),
         PULUMI_CONFIG_PASSPHRASE: "test",

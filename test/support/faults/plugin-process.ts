@@ -1,7 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import * as grpc from "@grpc/grpc-js";
 import {
@@ -12,6 +10,7 @@ import {
   providerRpc,
 } from "../../../src/provider/rpc/proto.ts";
 import { marshal } from "../../../src/provider/rpc/values.ts";
+import { compileCache } from "../compile-cache.ts";
 import { CallFailed, pluginPath } from "../engine.ts";
 
 /** The engine's process is gone: nobody records what the plugin answers. */
@@ -66,8 +65,7 @@ export class PluginProcess {
     // It ends with the test's process too: its input closes then.
     const script = `"$0" "$1" </dev/null & echo "$!"; exec >&- 2>&-; read -r _`;
     const parent = spawn("/bin/sh", ["-c", script, pluginPath, `127.0.0.1:${logPort}`], {
-      // Without it half of the time of a short run goes into compiling.
-      env: { NODE_COMPILE_CACHE: join(tmpdir(), "clore-compile-cache"), ...env },
+      env: { ...compileCache, ...env },
       stdio: ["pipe", "pipe", "pipe"],
     });
     parent.stdin.on("error", () => {}); // it was killed
