@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -48,6 +48,12 @@ test("what is shielded is in a process group of its own, where no terminal's Ctr
   await pulumi(session, ["destroy"], { shielded: true });
   rmSync(own);
   await expect(pulumi(session, ["destroy"])).rejects.toMatchObject({ code: "start.pulumi-failed" });
+});
+
+test("what the CLI leaves in its temporary folder goes with the run", async () => {
+  cli(`mktemp -d > ${session.directory}/left; test -d "$(cat ${session.directory}/left)"`);
+  await pulumi(session, ["up"]);
+  expect(existsSync(readFileSync(join(session.directory, "left"), "utf8").trim())).toBe(false);
 });
 
 test("a listing of stacks that did not come to its end is no proof that there is none", async () => {

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CloreError } from "../../src/core/errors.ts";
 import type { Session } from "./session.ts";
@@ -26,10 +26,13 @@ export async function pulumi(
 ): Promise<void> {
   const events = join(session.directory, "events.jsonl");
   rmSync(events, { force: true });
+  // The CLI's language host leaves its temporary folder behind when a terminal's Ctrl-C ends it.
+  const temporary = join(session.directory, "tmp");
+  mkdirSync(temporary, { recursive: true });
   const child = spawn("pulumi", [...args, "--stack", session.stack, "--event-log", events], {
     cwd: session.directory,
     // As Pulumi's own Automation API does: without it there is no --event-log.
-    env: { ...process.env, ...session.env, PULUMI_DEBUG_COMMANDS: "true" },
+    env: { ...process.env, ...session.env, TMPDIR: temporary, PULUMI_DEBUG_COMMANDS: "true" },
     stdio: [shielded ? "ignore" : "inherit", "inherit", "inherit"],
     detached: shielded,
     ...(signal ? { signal, killSignal: "SIGKILL" } : {}),
@@ -40,6 +43,7 @@ export async function pulumi(
       child.once("exit", (exitCode, exitSignal) => resolve({ code: exitCode, by: exitSignal }));
     },
   );
+  rmSync(temporary, { recursive: true, force: true });
   if (code === 0) return;
   if (by === "SIGINT" || (existsSync(events) && hadInterrupt(readFileSync(events, "utf8"))))
     throw new CloreError("interrupted", {
